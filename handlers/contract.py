@@ -1,0 +1,257 @@
+"""The contract between the daemon and what a job can do.
+
+Light by law: this module and every module that defines a :class:`Handler` import nothing heavier than
+pydantic, because the daemon imports them. The work itself is named by a string and imported by a worker.
+
+Conventions: times in seconds, positions in integer samples, audio float32 of shape ``(channels, samples)``
+with full scale at ±1, levels in dB, loudness in LUFS. Names carry their unit: ``duration_s``, ``tempo_bpm``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+# --- Parameters -------------------------------------------------------------------------------------------------
+
+
+class Params(BaseModel):
+    """Base of every handler's parameters: strict, frozen, unknown keys forbidden, no NaN or infinity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class ReferenceMark:
+    """Marks a parameter as a reference to audio: a step (`beds`, `beds/3`), or a path (`./loops/x.wav`)."""
+
+
+Reference = Annotated[str, Field(min_length=1, max_length=1024), ReferenceMark()]
+"""A parameter of this type (or a list of it) names inputs; the daemon resolves it before the handler runs."""
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(value: object) -> object:
+    """Turn ``90``, ``"90s"``, ``"1.5m"`` or ``"2h"`` into seconds; anything else is left for pydantic to refuse."""
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value)
+        if not match:
+            raise ValueError(f"{value!r} is not a time: write seconds (90) or a number with a unit (90s, 60m, 2h)")
+        return float(match[1]) * _SECONDS[match[2]]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(seconds, json_schema_input_type=float | Annotated[str, Field(pattern=_DURATION.pattern)]),
+]
+"""A length of time in seconds; a job file may write `90`, `90s`, `60m` or `2h`."""
+
+
+# --- Handlers ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a handler's `check` has to say about parameters that are well-formed.
+
+    `error`: the request is wrong, the job is refused. `missing`: something is not here yet (a model), the job
+    waits and says so. `warning`: shown, and nothing more.
+    """
+
+    kind: Literal["error", "missing", "warning"]
+    key: str
+    """The parameter it is about, as the user wrote it: `model`, `order.2`."""
+    message: str
+    """What is wrong, which value, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a `check` may look at: the folders of this installation."""
+
+    config_dir: Path
+    state_dir: Path
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a request will yield, known before it runs. `None` where it cannot be known."""
+
+    items: int | None = None
+    duration_s: float | None = None
+    """Length of each item's audio in seconds."""
+    size_bytes: int | None = None
+    """Disk space of everything the step delivers, in bytes."""
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One thing a job can do.
+
+    Strings name functions as ``"package.module:function"`` and are imported only where they are used: `run` in a
+    worker, `check`, `estimate` and `describe` in the daemon or the command line, which must stay light.
+    """
+
+    name: str
+    """The word after `do:`."""
+    summary: str
+    params: type[Params]
+    run: str
+    """``run(params, context) -> None``"""
+    lane: str = "cpu"
+    version: str = "1"
+    """Changes when the same request would give another result."""
+    check: str | None = None
+    """``check(params, world) -> Iterable[Finding]``"""
+    estimate: str | None = None
+    """``estimate(params, inputs: Mapping[str, list[Estimate]]) -> Estimate``"""
+    describe: str | None = None
+    """``describe(item: ItemRecord) -> str``: a result in a few readable lines."""
+    commands: str | None = None
+    """A typer application with sub-commands of its own, if any."""
+
+
+def load(target: str) -> Callable[..., Any]:
+    """Import what a ``"package.module:name"`` string names."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+# --- A run ------------------------------------------------------------------------------------------------------
+
+Kind = Literal["primary", "rendition", "part", "sidecar"]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One resolved input: a file to read, never to change."""
+
+    path: Path
+    label: str
+    """How a person names it: `beds/3`, or the path as written."""
+    sha256: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the step that made it said about it (tempo_bpm, key, ...); empty for a file from outside."""
+    sidecars: Mapping[str, Path] = field(default_factory=dict)
+    """Its sidecars by label, such as `grid`."""
+
+
+@dataclass(frozen=True)
+class ItemRecord:
+    """An item that an earlier attempt finished, or that a result shows."""
+
+    item: int
+    path: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Context(Protocol):
+    """What a run may use. Everything it makes goes into `workdir` and is announced by `emit`."""
+
+    workdir: Path
+    """Private to this attempt, empty at the start, on the outbox's filesystem."""
+    inputs: Mapping[str, list[InputFile]]
+    """The files behind each reference of the parameters, keyed by the reference as written."""
+    seed: int
+    """0 .. 2**32 - 1. Everything random in the run derives from it."""
+    job_id: str
+    job_name: str
+    step: str
+    completed: Mapping[int, ItemRecord]
+    """Items that an earlier attempt finished: skip them."""
+    models: dict[str, Any]
+    """Lives as long as the worker: loaded models stay here between runs."""
+    config_dir: Path
+    cache_dir: Path
+    """Disposable, shared by all runs of this handler."""
+
+    def progress(self, phase: str, done: float, total: float | None = None, unit: str = "") -> None:
+        """Say how far the run is. Phases: loading, warming up, working, checking, encoding. Cheap; call it often."""
+
+    def log(self, message: str, level: str = "info", **facts: Any) -> None:
+        """Write a line to the job's log."""
+
+    def warn(self, message: str) -> None:
+        """Record a warning that the report and the manifest show beside the results."""
+
+    def check_cancelled(self) -> None:
+        """Raise :class:`Cancelled` if the person changed their mind. Call it at least once a second of work."""
+
+    def emit(self, item: int, path: Path, kind: Kind = "primary", *, label: str = "", **facts: Any) -> None:
+        """Deliver one finished file of item `item` (1, 2, ...); final once emitted.
+
+        An item is finished when its `primary` is emitted, so emit its sidecars, parts and renditions first.
+        `label` tells files of one item apart in the published name (`grid`, `picture`, `drums`); a primary has
+        none. Facts are JSON values and go into the manifest: `tempo_bpm`, `key`, `duration_s`, `prompt`, ...
+        """
+
+
+# --- Errors -----------------------------------------------------------------------------------------------------
+
+
+class HandlerError(Exception):
+    """Base of what a run may raise on purpose. Anything else is a bug and its traceback is kept."""
+
+    meaning: str = "bug"
+
+
+class Invalid(HandlerError):
+    """The request is wrong: never retried. The message says what, which value, and what to do."""
+
+    meaning = "invalid"
+
+
+class Transient(HandlerError):
+    """The world is in the way (a full disk, a busy device): retried with backoff."""
+
+    meaning = "transient"
+
+
+class OutOfMemory(HandlerError):
+    """Memory ran out: retried in a fresh worker."""
+
+    meaning = "out_of_memory"
+
+
+class Cancelled(HandlerError):
+    """The person cancelled the job."""
+
+    meaning = "cancelled"
+
+
+# --- References -------------------------------------------------------------------------------------------------
+
+
+def references(params: Params) -> Iterator[tuple[str, str]]:
+    """Yield ``(key, reference)`` for every parameter marked as :data:`Reference`, in order; nested models included."""
+    for name, info in type(params).model_fields.items():
+        value = getattr(params, name)
+        marked = any(isinstance(mark, ReferenceMark) for mark in info.metadata) or _is_marked(info.annotation)
+        yield from _references(info.alias or name, value, marked)
+
+
+def _is_marked(annotation: object) -> bool:
+    metadata = getattr(annotation, "__metadata__", ())
+    return any(isinstance(mark, ReferenceMark) for mark in metadata) or any(map(_is_marked, get_args(annotation)))
+
+
+def _references(key: str, value: object, marked: bool) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Params):
+        for inner, reference in references(value):
+            yield f"{key}.{inner}", reference
+    elif isinstance(value, list | tuple):
+        for index, element in enumerate(value):
+            yield from _references(f"{key}.{index}", element, marked)
+    elif marked and isinstance(value, str):
+        yield key, value
