@@ -95,12 +95,12 @@ class ErrandDone(Event):
     """The errands thread finished something; `then` runs on the main thread, inside the transaction."""
 
     then: Callable[[], None]
-    durable: bool = False  # type: ignore[misc]
+    durable: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class Command(Event):
-    """A request on the control socket; `reply` sends the answer once the transaction is committed."""
+    """A request on the control socket; `reply` takes the answer, once the transaction is committed."""
 
     request: dict[str, Any]
     reply: Callable[[dict[str, Any]], None]

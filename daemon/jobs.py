@@ -1,0 +1,100 @@
+"""Jobs: their ids, their states, and the rules between them. Pure: no file, no clock, no ledger."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+WAITING, QUEUED, RUNNING, PUBLISHING = "waiting", "queued", "running", "publishing"
+DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
+ENDED = (DONE, FAILED, CANCELLED)
+
+CRASHES_ALLOWED = 3
+"""A run whose worker died this often is quarantined: the job fails and the lane goes on."""
+INTERRUPTIONS_ALLOWED = 10
+"""A run cut short this often by the daemon's own end is given up: something kills us each time it runs."""
+BACKOFF_CEILING_S = 3600.0
+
+ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([a-z0-9][a-z0-9-]{0,59})-(\d{4,})", re.ASCII)
+
+
+def slug(text: str, default: str = "job") -> str:
+    """Reduce a name to ``[a-z0-9-]``, at most 60 characters, safe on every filesystem and in every shell."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or default
+
+
+def make_id(now: datetime, name: str, number: int) -> str:
+    """``20261121-020315-industrial-set-0042``: UTC to the second, name, counter."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{slug(name)}-{number:04d}"
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: what the ledger holds. Sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a run's attempts have ended so far, the present one included."""
+
+    failed_attempts: int
+    crashes: int
+    interruptions: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a run after an attempt."""
+
+    state: str
+    delay_s: float = 0.0
+    reason: str = ""
+
+
+def judge(outcome: str, meaning: str | None, message: str, tally: Tally, *, retries: int, backoff_s: float) -> Verdict:
+    """Decide whether a run is finished, tried again, or given up.
+
+    Parameters
+    ----------
+    outcome
+        ``done``, ``failed``, ``crashed`` (its worker died under a live daemon), ``interrupted`` (the daemon went)
+        or ``cancelled``.
+    meaning
+        For ``failed``: ``invalid``, ``transient``, ``out_of_memory``, ``timeout``, ``cancelled`` or ``bug``.
+    retries
+        How many more attempts an error that may pass is given.
+    backoff_s
+        Before the first retry, in seconds; doubles with each, up to an hour.
+    """
+    if outcome == "done":
+        return Verdict(DONE)
+    if outcome == "cancelled" or meaning == "cancelled":
+        return Verdict(CANCELLED, reason="cancelled")
+    if outcome == "interrupted":
+        if tally.interruptions >= INTERRUPTIONS_ALLOWED:
+            return Verdict(FAILED, reason=f"interrupted {tally.interruptions} times by the end of the daemon; given up")
+        return Verdict(QUEUED)
+    if outcome == "crashed":
+        if tally.crashes >= CRASHES_ALLOWED:
+            return Verdict(FAILED, reason=f"quarantined: its worker died {tally.crashes} times, last: {message}")
+        return Verdict(QUEUED, delay_s=min(1.0, backoff_s))
+    if meaning in ("transient", "out_of_memory") and tally.failed_attempts <= retries:
+        delay = min(backoff_s * 2 ** (tally.failed_attempts - 1), BACKOFF_CEILING_S)
+        return Verdict(QUEUED, delay_s=0.0 if meaning == "out_of_memory" else delay)
+    return Verdict(FAILED, reason=message)
+
+
+def later(moment: datetime, delay_s: float) -> datetime:
+    return moment + timedelta(seconds=delay_s)
+
+
+def file_name(job: str, step: str, run: int, runs: int, item: int, label: str, suffix: str) -> str:
+    """Name a delivered file for people: ``industrial-set_beds_3.wav``, ``industrial-set_beds_3_grid.json``.
+
+    A step that goes over many things numbers its runs first: ``archaeology_mine_012-3_pad.wav``.
+    """
+    place = f"{run:03d}-{item}" if runs > 1 else f"{item}"
+    return f"{job}_{step}_{place}{'_' + label if label else ''}{suffix}"

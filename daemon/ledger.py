@@ -1,0 +1,154 @@
+"""The ledger: one SQLite file, one writer. What it holds survives; everything else can be derived from it again.
+
+Durability is chosen per transaction: `durable=True` flushes the write-ahead log to the disk (survives power loss),
+`durable=False` leaves that to a later one (survives any kill). Reading commands open it read-only, at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daemon.settings import Paths
+
+BUSY_TIMEOUT_S = 10.0
+"""How long another program may hold the file before a transaction gives up."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; the message says what to do."""
+
+
+def open_readonly(paths: Paths) -> sqlite3.Connection:
+    """Open the ledger for reading, with the daemon up or down. Rows answer to names.
+
+    Raises
+    ------
+    LedgerError
+        When there is none yet.
+    """
+    if not paths.ledger.exists():
+        raise LedgerError(f"{paths.ledger}: no ledger yet; it is made when the daemon first starts (drophammer run)")
+    connection = sqlite3.connect(f"{paths.ledger.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+class Ledger:
+    """The one writing connection. Used by the main thread only."""
+
+    def __init__(self, path: Path) -> None:
+        from sqlite_utils import Database
+
+        from daemon.migrations import migrations
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, cached_statements=256)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            damage = [row[0] for row in connection.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
+        except sqlite3.DatabaseError as error:
+            damage = [str(error)]
+        if damage:
+            raise LedgerError(
+                f"{path}: the ledger is damaged ({'; '.join(damage)}). Move it aside together with its -wal and -shm files; "
+                "put your backup in its place, or start with none; then drop the job files of inbox/accepted/ again "
+                "that have no folder in the outbox."
+            )
+        self.path = path
+        self.connection = connection
+        self._synchronous = ""
+        self.database = Database(connection)
+        migrations.apply(self.database)
+
+    @contextmanager
+    def transaction(self, *, durable: bool) -> Iterator[None]:
+        """Commit everything done inside, or nothing of it."""
+        synchronous = "FULL" if durable else "NORMAL"
+        if synchronous != self._synchronous:
+            self.connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        # IMMEDIATE: take the write lock now, within the busy timeout, and not in the middle of the work.
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        try:
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        return self.connection.execute(query, values).fetchall()
+
+    def row(self, query: str, *values: Any) -> sqlite3.Row | None:
+        return self.connection.execute(query, values).fetchone()
+
+    def value(self, query: str, *values: Any) -> Any:
+        row = self.connection.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def insert(self, table: str, *, replace: bool = False, **columns: Any) -> int:
+        """Insert one row; lists and dictionaries become JSON. Returns its rowid."""
+        names = ", ".join(columns)
+        marks = ", ".join("?" * len(columns))
+        verb = "INSERT OR REPLACE" if replace else "INSERT"
+        cursor = self.connection.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", [*map(_plain, columns.values())])
+        return cursor.lastrowid or 0
+
+    def update(self, table: str, key: int | str, **columns: Any) -> None:
+        """Change columns of the row whose `id` is `key`."""
+        changes = ", ".join(f"{name} = ?" for name in columns)
+        self.connection.execute(f"UPDATE {table} SET {changes} WHERE id = ?", [*map(_plain, columns.values()), key])
+
+    def record(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write log lines: at, level, job_id, event, facts."""
+        self.connection.executemany("INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def prune(self, before: str, limit: int = 5000) -> int:
+        """Remove log lines older than `before` (ISO), a bounded number at a time; returns how many went."""
+        return self.connection.execute(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?)", (before, limit)
+        ).rowcount
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while the daemon works."""
+        copy = sqlite3.connect(target)
+        try:
+            self.connection.backup(copy)
+        finally:
+            copy.close()
+        with open(target, "rb") as file:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def unpack(rows: Iterable[sqlite3.Row], *columns: str) -> list[dict[str, Any]]:
+    """Rows as dictionaries with the named JSON columns parsed."""
+    return [
+        {name: json.loads(row[name]) if name in columns and row[name] is not None else row[name] for name in row.keys()}  # noqa: SIM118
+        for row in rows
+    ]
