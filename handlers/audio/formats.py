@@ -21,6 +21,12 @@ UNSUPPORTED = frozenset(
 )
 """Suffixes of audio that is music to a person and unreadable here; named in errors with what to convert to."""
 
+BLOCK = 65_536
+"""Frames handed to libsndfile at once. A long array written to OGG Vorbis in one call crashes it (60 s and up)."""
+
+TAGS = ("title", "artist", "album", "comment", "date", "genre", "license", "software", "tracknumber", "copyright")
+"""Tags that libsndfile writes."""
+
 PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 """Bits of each integer subtype."""
 

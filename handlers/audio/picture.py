@@ -252,7 +252,7 @@ def _thin(times_s: Iterable[float], axis: _Axis, apart_px: float) -> list[float]
 
 def _write_header(pen: ImageDraw.ImageDraw, columns: Columns, axis: _Axis, title: str) -> None:
     peak = float(max(columns.high.max(), -columns.low.min()))
-    level = f"peak {20 * math.log10(peak):+.1f} dBFS".replace("-", "−") if peak > 0 else "silent"
+    level = f"peak  {20 * math.log10(peak):.1f} dBFS" if peak > 0 else "silent"
     note = f"{clock(axis.duration_s)}   {level}"
     pen.text((WIDTH - RIGHT, 5), note, DIM, ImageFont.load_default(12), anchor="ra")
     if title:
