@@ -1,0 +1,1 @@
+"""Stems: whole pieces of music made from a style and a seed."""

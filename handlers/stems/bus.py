@@ -1,0 +1,133 @@
+"""Buses: drive, side-chain, delay, room, and the master with its limiter. Pure functions on ``(2, samples)``, float32."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage, signal
+
+BLOCK = 32
+"""Samples between two values of the limiter's gain, 0.7 ms."""
+
+
+def drive(audio: np.ndarray, amount: float) -> np.ndarray:
+    """Saturate in place: `amount` 0..1; quiet sound keeps its level, loud sound is rounded off near 1."""
+    gain = np.float32(1.0 + 1.5 * amount)
+    audio *= gain
+    np.tanh(audio, out=audio)
+    audio /= gain ** np.float32(0.6)
+    return audio
+
+
+def sidechain(starts: list[int], velocities: list[float], samples: int, depth: float, release: int) -> np.ndarray:
+    """Return the gain, ``(samples,)``, that ducks under each kick by `depth` (0..1) and comes back in `release` samples."""
+    gain = np.ones(samples, np.float32)
+    shape = np.linspace(0, 1, release, dtype=np.float32)
+    dip = (1 - shape**0.8) ** 1.5
+    attack = 128
+    for start, velocity in zip(starts, velocities, strict=True):
+        duck = 1 - np.float32(depth * velocity) * dip
+        stop = min(samples, start + release)
+        if start < stop:
+            gain[start:stop] = np.minimum(gain[start:stop], duck[: stop - start])
+            before = max(0, start - attack)
+            ramp = np.linspace(1, duck[0], start - before, dtype=np.float32)
+            gain[before:start] = np.minimum(gain[before:start], ramp)
+    return gain
+
+
+def echo(audio: np.ndarray, delay: int, feedback: float, taps: int = 5) -> np.ndarray:
+    """Return the ping-pong echoes of `audio` alone: tap `n` comes `n` delays later, on the other side each time."""
+    wet = np.zeros_like(audio)
+    for tap in range(1, taps + 1):
+        if tap * delay >= audio.shape[1]:
+            break
+        source = audio[::-1] if tap % 2 else audio
+        wet[:, tap * delay :] += np.float32(feedback**tap) * source[:, : -tap * delay]
+    return wet
+
+
+def room_response(decay_s: float, brightness: float, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
+    """Draw a room: ``(2, samples)``, decaying by 60 dB in `decay_s`, highs faster than lows, both ears independent.
+
+    Unit energy in each channel, so that `room` means the same in every room.
+    """
+    samples = round(min(1.15 * decay_s, decay_s + 0.5) * sample_rate)
+    time = np.arange(samples) / sample_rate
+    response = np.zeros((2, samples))
+    for low_hz, high_hz, share in ((180, 700, 1.0), (700, 3000, 0.72), (3000, 9000, 0.25 + 0.4 * brightness)):
+        band = signal.butter(1, (low_hz, high_hz), "bandpass", fs=sample_rate, output="sos")
+        noise = signal.sosfilt(band, rng.standard_normal((2, samples)))
+        response += noise * 10 ** (-3 * time / (decay_s * share))
+    response *= np.minimum(1, time / 0.012)
+    response *= np.minimum(1, (time[-1] - time) / 0.05)
+    predelay = np.zeros((2, round(0.014 * sample_rate)))
+    response = np.concatenate([predelay, response], axis=1)
+    return (response / np.sqrt(np.sum(response**2, axis=1, keepdims=True))).astype(np.float32)
+
+
+def reverberate(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Convolve each channel with its own response, cut to the length of `audio`."""
+    return signal.oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32, copy=False)
+
+
+def clean(audio: np.ndarray, sample_rate: int, *, side_above_hz: float = 140.0, above_hz: float = 27.0) -> np.ndarray:
+    """Take off what lies below hearing, and make the low end mono: the sides begin at `side_above_hz`."""
+    mid = (audio[0] + audio[1]) * np.float32(0.5)
+    side = (audio[0] - audio[1]) * np.float32(0.5)
+    mid = signal.sosfilt(_highpass(above_hz, sample_rate), mid).astype(np.float32, copy=False)
+    side = signal.sosfilt(_highpass(side_above_hz, sample_rate), side).astype(np.float32, copy=False)
+    return np.stack([mid + side, mid - side])
+
+
+def limiter_gain(audio: np.ndarray, ceiling: float, *, hold_s: float, sample_rate: int) -> np.ndarray:
+    """Return the gain, ``(samples,)``, that keeps the true peak of `audio` under `ceiling` (linear).
+
+    Looks ahead, so that it turns down before the peak and never clips; the same gain for both channels, so that the
+    image stands still. Between samples it sees what a four-times oversampling meter sees.
+    """
+    samples = audio.shape[1]
+    peaks = _true_peaks(audio, 0.7 * ceiling)
+    blocks = -(-samples // BLOCK)
+    peaks = np.pad(peaks, (0, blocks * BLOCK - samples)).reshape(blocks, BLOCK).max(axis=1)
+    needed = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9)).astype(np.float32)
+    # Half of what is needed comes slowly, as a hand on the fader; the rest quickly.
+    hold = max(3, round(hold_s * sample_rate / BLOCK)) | 1
+    slow = _smooth(np.sqrt(needed), hold)
+    fast = _smooth(np.minimum(1.0, needed / slow), 7)
+    gain = slow * fast
+    return np.interp(np.arange(samples) / BLOCK - 0.5, np.arange(blocks), gain).astype(np.float32)
+
+
+def _smooth(gain: np.ndarray, window: int) -> np.ndarray:
+    """Lowest gain in reach, then smoothed over the same reach: never above what was asked for, and no corners."""
+    lowest = ndimage.minimum_filter1d(gain, 2 * (window // 2) + 3, mode="nearest")
+    return ndimage.uniform_filter1d(lowest, window, mode="nearest")
+
+
+def _true_peaks(audio: np.ndarray, floor: float) -> np.ndarray:
+    """Return the peak around each sample over both channels; between samples only where it could pass `floor`."""
+    peaks = np.abs(audio).max(axis=0)
+    near = ndimage.maximum_filter1d(peaks, 3)
+    candidates = np.flatnonzero(near > floor)
+    if not candidates.size:
+        return peaks
+    reach = 12
+    padded = np.pad(audio, ((0, 0), (reach, reach)))
+    taps = _phases(reach)
+    for start in range(0, candidates.size, 65_536):
+        chosen = candidates[start : start + 65_536]
+        window = chosen[:, None] + np.arange(1, 2 * reach + 1)
+        for channel in padded:
+            between = np.abs(channel[window] @ taps).max(axis=1)
+            peaks[chosen] = np.maximum(peaks[chosen], between)
+    return peaks
+
+
+def _phases(reach: int) -> np.ndarray:
+    """Windowed-sinc taps for the quarter points between a sample and the next, ``(2 * reach, 3)``."""
+    places = np.arange(-reach + 1, reach + 1)[:, None] - np.array([0.25, 0.5, 0.75])
+    return (np.sinc(places) * np.cos(np.pi * places / (2 * reach + 1)) ** 2).astype(np.float32)
+
+
+def _highpass(hz: float, sample_rate: int) -> np.ndarray:
+    return signal.butter(2, hz, "highpass", fs=sample_rate, output="sos")

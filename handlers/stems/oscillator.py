@@ -1,0 +1,156 @@
+"""Oscillators that cost little: filtered wavetables, chords as spectra, noise in bands. Pure functions of arrays.
+
+All sound here is float32; one dimension is one channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+SIZE = 2048
+"""Samples of one cycle."""
+CUTOFFS = np.geomspace(0.7, 160.0, 40)
+"""Cutoffs of the tables, in multiples of the fundamental."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One cycle of a wave, seen through a resonant low-pass at every cutoff: ``(cutoffs, SIZE + 1)``, peak near 1."""
+
+    tables: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def filtered_wave(shape: str, resonance: float, harmonics: int) -> Bank:
+    """Build the tables of a saw, square or pulse, up to `harmonics`, so that no table aliases below its Nyquist.
+
+    The filter is a cascade of two two-pole low-passes, the first with the given Q, evaluated on the harmonics: the
+    static response of a 24 dB/octave resonant filter without its cost for each sample.
+    """
+    number = np.arange(1, harmonics + 1)
+    amplitudes = {
+        "saw": 1.0 / number,
+        "square": (number % 2) / number,
+        "pulse": np.abs(np.sin(np.pi * number * 0.22)) / number,
+    }[shape]
+    ratio = number[None, :] / CUTOFFS[:, None]
+    first = 1.0 / (1.0 - ratio**2 + 1j * ratio / resonance)
+    second = 1.0 / (1.0 - ratio**2 + 1j * ratio / 0.7)
+    spectrum = np.zeros((len(CUTOFFS), SIZE // 2 + 1), np.complex128)
+    spectrum[:, 1 : harmonics + 1] = -0.5j * SIZE * amplitudes * first * second * (2 / np.pi)
+    tables = np.fft.irfft(spectrum, SIZE)
+    return Bank(np.concatenate([tables, tables[:, :1]], axis=1).astype(np.float32))
+
+
+def play(bank: Bank, phase: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+    """Read a bank.
+
+    Parameters
+    ----------
+    bank
+        From :func:`filtered_wave`.
+    phase
+        Cycles, any number; shape ``(samples,)``.
+    cutoff
+        In multiples of the fundamental, clipped to the bank's range; the same shape.
+    """
+    span = np.log(CUTOFFS[-1] / CUTOFFS[0]) / (len(CUTOFFS) - 1)
+    row = np.clip(np.log(cutoff / np.float32(CUTOFFS[0])) / np.float32(span), 0, len(CUTOFFS) - 1.001).astype(np.float32)
+    column = ((phase - np.floor(phase)) * SIZE).astype(np.float32)
+    low, left = row.astype(np.int32), np.minimum(column.astype(np.int32), SIZE - 1)
+    row -= low
+    column -= left
+    flat = bank.tables.ravel()
+    index = low * (SIZE + 1) + left
+    lower = flat[index] * (1 - column) + flat[index + 1] * column
+    index += SIZE + 1
+    upper = flat[index] * (1 - column) + flat[index + 1] * column
+    return lower + row * (upper - lower)
+
+
+def chord_table(
+    frequencies: list[float],
+    rng: np.random.Generator,
+    *,
+    size: int,
+    sample_rate: int,
+    slope: float,
+    cents: float,
+    top_hz: float,
+) -> np.ndarray:
+    """Return an endless, seamless loop of a chord, by inverse FFT of spread harmonics with random phases.
+
+    Parameters
+    ----------
+    frequencies
+        Fundamentals in Hz.
+    rng
+        Draws the phases; another draw is another, equally wide channel.
+    size
+        Samples of the loop, a power of two.
+    sample_rate
+        Hz.
+    slope
+        Harmonic `n` has amplitude ``n ** -slope``.
+    cents
+        Width of each harmonic's band: how many players there seem to be.
+    top_hz
+        Harmonics above it are left out.
+
+    References
+    ----------
+    Paul Nasca, PADsynth algorithm, 2005.
+    """
+    spectrum = np.zeros(size // 2 + 1)
+    for fundamental in frequencies:
+        for number in range(1, int(top_hz / fundamental) + 1):
+            centre = fundamental * number * size / sample_rate
+            width = max(1.0, centre * (2 ** (cents / 1200) - 1))
+            first, last = max(1, int(centre - 3 * width)), min(size // 2, int(centre + 3 * width) + 1)
+            bins = np.arange(first, last)
+            spectrum[first:last] += number**-slope * np.exp(-(((bins - centre) / width) ** 2)) / width**0.5
+    phases = rng.uniform(0, 2 * np.pi, size // 2 + 1)
+    loop = fft.irfft((spectrum * np.exp(1j * phases)).astype(np.complex64), size)
+    return (loop / np.sqrt(np.mean(loop**2))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class NoiseBands:
+    """Endless stereo noise cut into bands: ``(bands, 2, samples)``, each at an rms of 1; centres in Hz."""
+
+    loops: np.ndarray
+    centres_hz: np.ndarray
+
+    def swept(self, frequency_hz: np.ndarray, width_octaves: float, offset: int, block: int = 256) -> np.ndarray:
+        """Return ``(2, samples)`` of noise whose centre follows `frequency_hz`, read from the loops at `offset`.
+
+        The centre is evaluated every `block` samples and joined linearly.
+        """
+        samples = len(frequency_hz)
+        knots = np.log2(frequency_hz[::block])
+        where = np.arange(samples, dtype=np.float32) / block
+        output = np.zeros((2, samples), np.float32)
+        size = self.loops.shape[2]
+        index = (np.arange(samples) + offset) % size
+        for loop, centre in zip(self.loops, np.log2(self.centres_hz), strict=True):
+            weight = np.exp(-(((knots - centre) / width_octaves) ** 2)).astype(np.float32)
+            if weight.max() > 1e-3:
+                gain = np.interp(where, np.arange(len(weight)), weight).astype(np.float32)
+                output += gain * loop[:, index]
+        return output
+
+
+def noise_bands(rng: np.random.Generator, sample_rate: int, size: int = 1 << 17) -> NoiseBands:
+    """Cut white noise into ten bands, one octave each, with raised-cosine edges, by FFT."""
+    centres = 31.25 * 2.0 ** np.arange(0, 10)
+    bins = np.log2(np.maximum(fft.rfftfreq(size, 1 / sample_rate), 1.0))
+    spectrum = fft.rfft(rng.standard_normal((2, size), dtype=np.float32))
+    distance = np.clip(np.abs(bins - np.log2(centres)[:, None]), 0, 1)
+    masks = (0.5 + 0.5 * np.cos(np.pi * distance)).astype(np.float32)
+    loops = fft.irfft(spectrum[None] * masks[:, None], size)
+    loops /= np.sqrt(np.mean(loops**2, axis=(1, 2), keepdims=True))
+    return NoiseBands(loops.astype(np.float32), centres)
