@@ -19,6 +19,8 @@ from handlers.audio.files import Reader
 
 WIDTH, HEIGHT = 1600, 420
 LEFT, RIGHT = 14, 14
+PLOT_WIDTH = WIDTH - LEFT - RIGHT
+"""How many columns a picture has."""
 HEADER, WAVE, GAP, SPECTRUM = 40, 158, 8, 180
 LOWEST_HZ, HIGHEST_HZ = 32.0, 18_000.0
 RANGE_DB = 68.0
@@ -96,7 +98,7 @@ def draw(
         Written at the top left.
     """
     audio = np.atleast_2d(np.asarray(audio, np.float32))
-    columns = Columns(audio.shape[1], WIDTH - LEFT - RIGHT)
+    columns = Columns(audio.shape[1], PLOT_WIDTH)
     # Handed over in pieces: what is still in the cache is cheaper to look at again.
     for start in range(0, audio.shape[1], 1 << 18):
         columns.feed(audio[:, start : start + (1 << 18)])
@@ -115,7 +117,7 @@ def draw_file(
 ) -> None:
     """Draw an audio file of any length as :func:`draw` does, reading it once in blocks."""
     with Reader(source) as reader:
-        columns = Columns(reader.info.frames, WIDTH - LEFT - RIGHT)
+        columns = Columns(reader.info.frames, PLOT_WIDTH)
         for block in reader.blocks(1 << 18):
             columns.feed(block)
         rate = reader.info.sample_rate
@@ -133,7 +135,7 @@ def draw_columns(
     spans: Spans = (),
     title: str = "",
 ) -> None:
-    """Draw what was collected while the audio passed by for another reason, `WIDTH - LEFT - RIGHT` columns wide."""
+    """Draw what was collected while the audio passed by for another reason, `PLOT_WIDTH` columns wide."""
     _render(columns, sample_rate, beats_s, downbeats_s, sections, spans, title).save(path, compress_level=4)
 
 
@@ -176,7 +178,7 @@ class _Axis:
 
     def __init__(self, duration_s: float) -> None:
         self.duration_s = duration_s
-        self.pixels_per_s = (WIDTH - LEFT - RIGHT) / duration_s
+        self.pixels_per_s = PLOT_WIDTH / duration_s
 
     def x(self, time_s: float) -> float:
         return LEFT + min(max(time_s, 0.0), self.duration_s) * self.pixels_per_s - (time_s >= self.duration_s)
@@ -230,7 +232,7 @@ def _spectrogram(power: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def _tints(sections: Sequence[Span], axis: _Axis) -> np.ndarray:
     """Colour of each column, float32 ``(columns, 3)``; sections of one label share one colour."""
-    tints = np.empty((WIDTH - LEFT - RIGHT, 3), np.float32)
+    tints = np.empty((PLOT_WIDTH, 3), np.float32)
     tints[:] = WAVE_COLOUR
     for section, colour in zip(sections, _colours(sections), strict=True):
         tints[round(axis.x(section.start_s)) - LEFT : round(axis.x(section.end_s)) - LEFT + 1] = colour
@@ -256,7 +258,7 @@ def _write_header(pen: ImageDraw.ImageDraw, columns: Columns, axis: _Axis, title
     note = f"{clock(axis.duration_s)}   {level}"
     pen.text((WIDTH - RIGHT, 5), note, DIM, ImageFont.load_default(12), anchor="ra")
     if title:
-        room = WIDTH - LEFT - RIGHT - 200
+        room = PLOT_WIDTH - 200
         pen.text((LEFT, 3), _fit(title, ImageFont.load_default(15), room), TEXT, ImageFont.load_default(15))
 
 

@@ -136,6 +136,7 @@ def probe(path: Path | str) -> AudioInfo:
     with _open(path) as file:
         return _info(path, file)
 
+
 def _open(path: Path) -> sf.SoundFile:
     suffix = path.suffix.lower()
     if not path.is_file():

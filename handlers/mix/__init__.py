@@ -1,0 +1,1 @@
+"""The `mix` capability: several pieces of audio become one continuous one."""

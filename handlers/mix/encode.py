@@ -1,0 +1,107 @@
+"""Writing a mix in all its formats at once, and reading back what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from handlers.audio.columns import Columns
+from handlers.audio.files import Reader, Writer, probe
+from handlers.audio.formats import Encoding, encoding
+from handlers.audio.loudness import Loudness, Meter
+from handlers.contract import Context
+from handlers.mix.params import MP3_VBR, FormatChoice
+from handlers.mix.timeline import Timeline
+
+_KEEPS = {"wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"), "flac": ("PCM_16", "PCM_24")}
+"""Subtypes of sources that each lossless format can take over as they are."""
+
+
+def encoding_of(choice: FormatChoice, shared_subtype: str | None = None) -> Encoding:
+    """What the encoder is told for one format.
+
+    Parameters
+    ----------
+    choice
+        The format with its settings.
+    shared_subtype
+        How all sources store their samples, when those samples are delivered untouched: kept where the format can
+        and no other depth was asked for.
+    """
+    name = f"mix.{choice.name}"
+    if choice.mp3:
+        vbr = MP3_VBR if choice.mp3.kbps is None and choice.mp3.vbr is None else choice.mp3.vbr
+        return encoding(name, kbps=choice.mp3.kbps, vbr=vbr)
+    if choice.ogg:
+        return encoding(name, quality=choice.ogg.quality)
+    bits = (choice.wav or choice.flac).bits
+    if bits:
+        return encoding(name, subtype="FLOAT" if bits == 32 else f"PCM_{bits}")
+    return encoding(name, subtype=shared_subtype if shared_subtype in _KEEPS[choice.name] else None)
+
+
+def encode(
+    blocks: Iterable[np.ndarray],
+    gain_db: float,
+    timeline: Timeline,
+    files: Sequence[tuple[Path, Encoding]],
+    columns: Columns,
+    tags: dict[str, str],
+) -> None:
+    """Write every file in one pass over the mix, each encoder in a thread of its own, and fill the picture's columns.
+
+    Parameters
+    ----------
+    blocks
+        ``(channels, samples)`` each, before the gain.
+    gain_db
+        0 leaves every sample as it is.
+    timeline
+        Gives rate and channels.
+    files
+        What to write, and how.
+    columns
+        Fed with the same audio.
+    tags
+        Written into every file.
+    """
+    amplitude = 10 ** (gain_db / 20)
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(Writer(path, timeline.sample_rate, timeline.channels, how=how, tags=tags))
+            for path, how in files
+        ]
+        # Encoders leave the interpreter's lock: MP3, the slowest, then costs no more time than it takes by itself.
+        pool = stack.enter_context(ThreadPoolExecutor(len(writers)))
+        for block in blocks:
+            if gain_db:
+                block = block * block.dtype.type(amplitude)
+            pending = [pool.submit(writer.write, block) for writer in writers]
+            columns.feed(block.astype(np.float32, copy=False))
+            for written in pending:
+                written.result()
+
+
+def check(files: Sequence[tuple[Path, Encoding]], timeline: Timeline, context: Context) -> Loudness:
+    """Read back what was written: every length exact, and the first file measured whole.
+
+    Returns
+    -------
+    loudness
+        Of the first file, as a listener's decoder gives it.
+    """
+    for path, _ in files:
+        if (found := probe(path).frames) != timeline.frames:
+            raise RuntimeError(f"{path.name} holds {found} samples, planned were {timeline.frames}")
+    total_s = timeline.frames / timeline.sample_rate
+    meter = Meter(timeline.sample_rate, timeline.channels)
+    with Reader(files[0][0]) as reader:
+        for block in reader.blocks():
+            context.check_cancelled()
+            meter.feed(block)
+            context.progress("checking", reader.position / timeline.sample_rate, total_s, "s")
+    return meter.result()

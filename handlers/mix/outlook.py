@@ -1,0 +1,72 @@
+"""What a mix will be, before it runs, and what it was, in a few lines. Light: no audio library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from handlers.contract import Estimate, ItemRecord
+from handlers.mix.params import MP3_VBR, FormatChoice, MixParams
+
+USUAL_RATE = 44_100
+USUAL_CHANNELS = 2
+FLAC_SHARE = 0.7
+"""Of the size of PCM: what dense music leaves."""
+MP3_VBR_KBPS = (245, 225, 190, 175, 165, 130, 115, 100, 85, 65)
+"""LAME's own averages for -V0 .. -V9."""
+OGG_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+"""Vorbis' own averages for quality 0 .. 10, 44.1 kHz stereo."""
+
+
+def estimate(params: MixParams, inputs: Mapping[str, list[Estimate]]) -> Estimate:
+    """Length and disk space of a mix from the lengths of what goes into it."""
+    durations_s: list[float] = []
+    for reference in params.order:
+        for known in inputs.get(reference) or [Estimate()]:
+            if known.duration_s is None:
+                return Estimate(items=1)
+            durations_s += [known.duration_s] * (1 if known.items is None else known.items)
+    total_s = sum(durations_s)
+    fade_s = params.transition.duration or 0.0
+    for before_s, after_s in zip(durations_s, durations_s[1:], strict=False):
+        total_s -= min(fade_s, before_s / 2, after_s / 2)
+    rate = params.sample_rate or USUAL_RATE
+    size_bytes = sum(_bytes_per_s(choice, rate) for choice in params.formats) * total_s
+    return Estimate(items=1, duration_s=total_s, size_bytes=round(size_bytes))
+
+
+def describe(item: ItemRecord) -> str:
+    """Length, loudness and where each piece starts."""
+    facts = item.facts
+    head = [clock(facts["duration_s"])]
+    if facts.get("integrated_lufs") is not None:
+        head.append(f"{facts['integrated_lufs']:.1f} LUFS")
+    if facts.get("true_peak_dbtp") is not None:
+        head.append(f"{facts['true_peak_dbtp']:.1f} dBTP")
+    if facts.get("tempo_bpm") is not None:
+        head.append(f"{facts['tempo_bpm']:g} BPM")
+    return "\n".join([", ".join(head), tracklist(facts["tracks"])])
+
+
+def tracklist(tracks: list[dict]) -> str:
+    """One line per piece: where it starts, and its name."""
+    times = [clock(track["start_s"]) for track in tracks]
+    width = max(map(len, times))
+    return "\n".join(f"{time:>{width}}  {track['label']}" for time, track in zip(times, tracks, strict=True))
+
+
+def clock(time_s: float) -> str:
+    """Whole seconds as ``3:07`` or ``1:02:45``, rounded down so that a track has begun at its time or is about to."""
+    minutes, second = divmod(int(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
+
+
+def _bytes_per_s(choice: FormatChoice, rate: int) -> float:
+    if choice.mp3:
+        kbps = choice.mp3.kbps
+        return (kbps or MP3_VBR_KBPS[round(MP3_VBR if choice.mp3.vbr is None else choice.mp3.vbr)]) * 125
+    if choice.ogg:
+        return OGG_KBPS[round(choice.ogg.quality)] * 125
+    settings = choice.wav or choice.flac
+    pcm = rate * USUAL_CHANNELS * (settings.bits or 24) / 8
+    return pcm if choice.wav else pcm * FLAC_SHARE

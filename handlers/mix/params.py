@@ -1,0 +1,163 @@
+"""What a `mix` step takes. Light: pydantic only, read by the daemon."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from handlers.contract import Handler, Params, Reference, Seconds
+
+NAMES = ("wav", "flac", "mp3", "ogg")
+MP3_MAX_RATE = 48_000
+MP3_VBR = 2.0
+"""Quality of an MP3 that names none."""
+DURATION_S = 4.0
+"""Of a crossfade that names none."""
+
+
+class Transition(Params):
+    """How one piece becomes the next."""
+
+    kind: Literal["cut", "crossfade"] = "crossfade"
+    """`cut`: sample after sample, nothing lost; `crossfade`: the two overlap."""
+    duration: Annotated[Seconds, Field(gt=0, le=120)] | None = None
+    """Length of the overlap in seconds, 4 without it; at most half of either piece, else it is shortened with a
+    warning. A cut has none."""
+    curve: Literal["equal_power", "linear"] | None = None
+    """`equal_power` (without it) keeps the level of unlike pieces; `linear` that of the same material. A cut has none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, value: object) -> object:
+        # Written out here, and not as the fields' defaults, so that a cut that names one can be told from one that
+        # does not, also after it was stored with all its keys.
+        if isinstance(value, dict) and value.get("kind", "crossfade") == "crossfade":
+            chosen = {key: kept for key, kept in value.items() if kept is not None}
+            return {"kind": "crossfade", "duration": DURATION_S, "curve": "equal_power", **chosen}
+        return value
+
+    @model_validator(mode="after")
+    def _cut_has_no_length(self) -> Self:
+        for name in ("duration", "curve"):
+            if self.kind == "cut" and getattr(self, name) is not None:
+                raise ValueError(f"a cut has no {name}: remove it, or say kind: crossfade")
+        return self
+
+
+class WavSettings(Params):
+    """Settings of WAV."""
+
+    bits: Literal[16, 24, 32] | None = None
+    """16 or 24 bits, 32 = floating point; without it 24, and for plain cuts of like files what the files have."""
+
+
+class FlacSettings(Params):
+    """Settings of FLAC."""
+
+    bits: Literal[16, 24] | None = None
+    """16 or 24 bits; without it 24, and for plain cuts of like files what the files have."""
+
+
+class Mp3Settings(Params):
+    """Settings of MP3; without any, `vbr: 2`."""
+
+    kbps: Annotated[int, Field(ge=32, le=320)] | None = None
+    """Constant bit rate in kbit/s."""
+    vbr: Annotated[float, Field(ge=0, le=9)] | None = None
+    """Variable bit rate: LAME's quality from 0 (best, about 245 kbit/s) to 9."""
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if self.kbps is not None and self.vbr is not None:
+            raise ValueError(f"kbps ({self.kbps}) and vbr ({self.vbr:g}) exclude each other: keep one")
+        return self
+
+
+class OggSettings(Params):
+    """Settings of OGG Vorbis."""
+
+    quality: Annotated[float, Field(ge=0, le=10)] = 6.0
+    """From 0 to 10 (best); 6 is about 190 kbit/s."""
+
+
+def _named(value: object) -> object:
+    """Turn ``"mp3"`` into ``{"mp3": {}}``."""
+    if isinstance(value, str):
+        if value not in NAMES:
+            raise ValueError(f"{value!r} is not a format: one of {', '.join(NAMES)}")
+        return {value: {}}
+    return value
+
+
+class FormatChoice(Params):
+    """One format with its settings: exactly one of the four keys."""
+
+    wav: WavSettings | None = None
+    flac: FlacSettings | None = None
+    mp3: Mp3Settings | None = None
+    ogg: OggSettings | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        named = [name for name in NAMES if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise ValueError(f"names {' and '.join(named) or 'no format'}: one format per list entry")
+        return self
+
+    @property
+    def name(self) -> str:
+        """`wav`, `flac`, `mp3` or `ogg`; also the suffix."""
+        return next(name for name in NAMES if getattr(self, name) is not None)
+
+
+Format = Annotated[
+    FormatChoice,
+    BeforeValidator(_named, json_schema_input_type=Literal["wav", "flac", "mp3", "ogg"] | FormatChoice),
+]
+"""A format by its name, or as `{mp3: {kbps: 192}}` with settings."""
+
+
+class MixParams(Params):
+    """One continuous piece out of several, in the given order."""
+
+    order: Annotated[list[Reference], Field(min_length=1, max_length=10_000)]
+    """What is played, in order: a step (all its items), one item (`beds/1`), or a path (`./tracks/a.flac`)."""
+    transition: Transition = Transition(kind="crossfade", duration=DURATION_S, curve="equal_power")
+    """Between every two pieces."""
+    loudness: Annotated[float, Field(ge=-40, le=-5)] | None = None
+    """Integrated loudness of the whole in LUFS, by one linear gain: no dynamics are touched. Less where the peaks
+    allow no more, with a warning. Without it levels stay as they are."""
+    ceiling: Annotated[float, Field(ge=-20, le=0)] = -1.0
+    """Highest true peak in dBTP that the gain may lead to."""
+    formats: Annotated[list[Format], Field(min_length=1, max_length=4)] = [FormatChoice(wav=WavSettings())]
+    """The first is the result itself, the others are renditions of it."""
+    sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] | None = None
+    """Of the mix in Hz; without it the highest among the pieces."""
+    title: Annotated[str, Field(max_length=200)] | None = None
+    """Written into the files' tags; without it the job's name."""
+
+    @model_validator(mode="after")
+    def _formats_differ(self) -> Self:
+        names = [choice.name for choice in self.formats]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"formats: {name} is asked for twice; two files would have one name")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_fits(self) -> Self:
+        if self.sample_rate and self.sample_rate > MP3_MAX_RATE and any(f.name == "mp3" for f in self.formats):
+            raise ValueError(f"sample_rate: mp3 holds at most {MP3_MAX_RATE} Hz, not {self.sample_rate}")
+        return self
+
+
+HANDLER = Handler(
+    name="mix",
+    summary="one continuous piece: cuts or crossfades, loudness, WAV, FLAC, MP3, OGG",
+    params=MixParams,
+    lane="cpu",
+    run="handlers.mix.mixdown:run",
+    estimate="handlers.mix.outlook:estimate",
+    describe="handlers.mix.outlook:describe",
+)
