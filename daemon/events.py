@@ -81,13 +81,10 @@ class WorkerSpoke(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied(Event):
-    """A worker process was reaped. `status` as of subprocess: negative is a signal."""
+    """A worker process has ended; everything it said was posted before."""
 
     lane: str
     worker: int
-    status: int
-    note: str = ""
-    """What went wrong on its pipe, if anything did."""
 
 
 @dataclass(frozen=True, slots=True)

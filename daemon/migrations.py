@@ -24,7 +24,8 @@ CREATE TABLE jobs (
     priority      INTEGER NOT NULL DEFAULT 0,
     seed          INTEGER NOT NULL,
     deliver       TEXT,                         -- JSON: to, as, beside
-    from_job      TEXT REFERENCES jobs (id),
+    from_wanted   TEXT,                         -- the job id or name after `from:`
+    from_job      TEXT REFERENCES jobs (id),    -- the job it turned out to be
     failures      INTEGER NOT NULL DEFAULT 0,   -- runs that failed in a job that is done all the same
     procedural    INTEGER NOT NULL DEFAULT 0,   -- 1: the fallback stood in for a model that is not here
     cancel_asked  INTEGER NOT NULL DEFAULT 0,
@@ -36,6 +37,7 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_by_state ON jobs (state);
 CREATE INDEX jobs_by_name ON jobs (name, finished_at);
+CREATE INDEX jobs_by_source ON jobs (source_path);
 
 CREATE TABLE steps (
     id            INTEGER PRIMARY KEY,
@@ -46,6 +48,7 @@ CREATE TABLE steps (
     params        TEXT NOT NULL,                -- JSON, after defaults
     needs         TEXT NOT NULL,                -- JSON: names of the steps it reads
     inputs        TEXT NOT NULL,                -- JSON: references as written, in order
+    sources       TEXT NOT NULL,                -- JSON: what each reference means: a step's items, a path, a job's items
     for_each      TEXT,                         -- JSON: in, start, limit
     min_success   INTEGER NOT NULL DEFAULT 1,
     retries       INTEGER NOT NULL,
@@ -82,7 +85,7 @@ CREATE TABLE runs (
     finished_at   TEXT,
     UNIQUE (step_id, key)
 );
-CREATE INDEX runs_by_state ON runs (state, lane);
+CREATE INDEX runs_by_state ON runs (state, lane, priority DESC, id);
 CREATE INDEX runs_by_job ON runs (job_id);
 
 CREATE TABLE attempts (
@@ -166,6 +169,11 @@ CREATE TABLE firings (
     note          TEXT,
     recorded_at   TEXT NOT NULL,
     PRIMARY KEY (schedule, due_at)
+);
+
+CREATE TABLE schedules (
+    name          TEXT PRIMARY KEY,
+    since         TEXT NOT NULL                 -- first seen: nothing before this was missed
 );
 
 CREATE TABLE lanes (                            -- what people asked of a lane

@@ -1,0 +1,43 @@
+# Drophammer: `make demo` sets up and runs the main job, `make test` sets up and runs the tests.
+
+PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3 python 2>/dev/null))
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test setup check-python clean
+
+help:
+	@echo "make demo    set up, then render the demo set: stems, a mix, a beat grid (about a minute)"
+	@echo "make test    set up, then run the tests (a few minutes)"
+	@echo "make setup   only set up .venv/"
+	@echo "make clean   remove .venv/ (work in inbox/, outbox/ and state/ stays)"
+
+demo: setup
+	@./drophammer demo
+
+test: $(VENV)/.ready-test
+	@$(RUN) -m pytest $(ARGS)
+
+setup: $(VENV)/.ready
+
+check-python:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none was found. On Debian or Ubuntu: sudo apt install python3 python3-venv"; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Install a newer one and run: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+
+# Stamps hold when the environment was last made equal to the two files; nothing is fetched again until they change.
+$(VENV)/.ready: pyproject.toml constraints.txt | check-python
+	@echo "Setting up $(VENV)/: about 140 MB to fetch, 600 MB on disk, no torch. Once."
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	@echo "Adding what the tests need: about 5 MB."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

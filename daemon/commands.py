@@ -1,0 +1,241 @@
+"""What people ask of the running daemon through the control socket, and the live picture it gives of itself."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from daemon import VERSION
+from daemon.core import Core
+from daemon.events import Command
+from daemon.jobs import ENDED, QUEUED, WAITING, timestamp
+from daemon.lane import Lane
+from daemon.settings import SettingsError, load
+from daemon.settings_model import Settings
+from handlers.registry import load_registry
+
+if TYPE_CHECKING:
+    from daemon.service import Service
+
+log = structlog.get_logger()
+
+NEEDS_RESTART = ("inboxes", "outbox", "state", "watch", "umask", "log_level")
+"""Keys that a running daemon keeps as they were."""
+
+
+class Refused(Exception):
+    """The request cannot be met; the message goes back to whoever asked."""
+
+
+class Commands:
+    """Each public method whose name a request gives in `do` answers it."""
+
+    def __init__(self, core: Core, service: Service) -> None:
+        self.core = core
+        self.service = service
+        self.known = {name: getattr(self, name) for name in ("ping", "status", "cancel", "retry", "pause", "resume", "stop")}
+
+    def handle(self, event: Command) -> None:
+        """Answer one request, after the commit."""
+        name = event.request.get("do")
+        arguments = {key: value for key, value in event.request.items() if key != "do"}
+        try:
+            if name == "reload":
+                answer = self.reload()
+            elif name in self.known:
+                answer = self.known[name](**arguments)
+            else:
+                raise Refused(f"unknown request {name!r}; known: {', '.join([*self.known, 'reload'])}")
+        except (Refused, SettingsError) as error:
+            answer = {"ok": False, "error": str(error)}
+        except TypeError:
+            answer = {"ok": False, "error": f"{name}: wrong arguments {sorted(arguments)}"}
+        self.core.after(lambda: event.reply({"ok": True, **answer}))
+
+    # --- looking ---
+
+    def ping(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "ready": self.service.ready}
+
+    def status(self) -> dict[str, Any]:
+        """Everything `drophammer top` shows, as of now."""
+        core = self.core
+        return {
+            "pid": os.getpid(), "version": VERSION, "home": str(core.settings.paths.home), "started_at": self.service.started_at,
+            "ready": self.service.ready, "draining": core.draining, "obstacle": core.obstacle,
+            "lanes": {name: self._lane(lane) for name, lane in core.lanes.items()},
+            "states": dict(core.ledger.rows(f"SELECT state, count(*) FROM jobs WHERE state NOT IN {ENDED} GROUP BY state")),
+            "watching": core.inbox.watching,
+        }  # fmt: skip
+
+    def _lane(self, lane: Lane) -> dict[str, Any]:
+        now = self.core.monotonic()
+        workers = [
+            {"pid": worker.pid, "state": worker.state, "since_s": round(now - worker.since, 1),
+             **{key: value for key, value in worker.work.items() if key != "progress_at"}}
+            for worker in lane.workers.values()
+        ]  # fmt: skip
+        queued = self.core.ledger.value("SELECT count(*) FROM runs WHERE lane = ? AND state = 'queued'", lane.name)
+        return {
+            "workers": workers, "queued": queued, "limit": lane.settings.workers, "closed": lane.closed(self.core.now()),
+            "paused": lane.paused, "paused_until": timestamp(lane.paused_until) if lane.paused_until else None,
+        }  # fmt: skip
+
+    def summary(self) -> str:
+        """One line for the service manager: what runs now."""
+        core = self.core
+        if core.obstacle:
+            return f"parked: {core.obstacle}"
+        running = [worker.work for lane in core.lanes.values() for worker in lane.busy()]
+        if not running:
+            return "draining" if core.draining else "idle"
+        words = []
+        for work in running:
+            share = f" {100 * work['done'] / work['total']:.0f} %" if work.get("total") else ""
+            words.append(f"{work['job']}/{work['step']}{share}")
+        return ("draining: " if core.draining else "running: ") + ", ".join(words)
+
+    # --- jobs ---
+
+    def _job(self, job: str) -> Any:
+        row = self.core.ledger.row("SELECT * FROM jobs WHERE id = ?", job)
+        if row is None:
+            raise Refused(f"no job {job!r}")
+        return row
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        """Stop a job. What it finished is published under outbox/failed/."""
+        core, row = self.core, self._job(job)
+        if row["state"] in (*ENDED, "publishing"):
+            raise Refused(f"{job} is {row['state']} already")
+        core.ledger.update("jobs", job, cancel_asked=1, reason="cancelled", state="running")
+        self.service.progress.stop_rest(job)
+        running = 0
+        for lane in core.lanes.values():
+            for worker in lane.busy():
+                if worker.work["job_id"] == job:
+                    running += 1
+                    core.after(lambda lane=lane, worker=worker: lane.ask_to_cancel(worker))
+        if not running:
+            self.service.progress.job_may_be_over(job)
+        log.info("cancel asked", job_id=job, running_steps=running)
+        return {"job": job, "running_steps": running}
+
+    def retry(self, job: str) -> dict[str, Any]:
+        """Take a failed or cancelled job up again where it was."""
+        core, row = self.core, self._job(job)
+        if row["state"] not in ("failed", "cancelled"):
+            raise Refused(f"{job} is {row['state']}: only failed and cancelled jobs are retried (submit its job.yaml to run it again)")
+        staged = core.outbox.staging / job
+        kept = staged.exists()
+        if not kept:
+            core.ledger.connection.execute("DELETE FROM artifacts WHERE job_id = ?", (job,))
+        for table, keep in (("runs", kept), ("steps", kept)):
+            done = "AND state != 'done'" if keep else ""
+            core.ledger.connection.execute(f"UPDATE {table} SET state = ?, finished_at = NULL WHERE job_id = ? {done}", (WAITING, job))
+        core.ledger.connection.execute(
+            "UPDATE runs SET failed_attempts = 0, crashes = 0, interruptions = 0, not_before = NULL WHERE job_id = ? AND state = ?",
+            (job, WAITING))
+        core.ledger.update(
+            "jobs", job, state=WAITING, reason=None, cancel_asked=0, failures=0, folder=None, finished_at=None,
+            wait_until=timestamp(core.now() + timedelta(seconds=core.settings.input_timeout)),
+        )  # fmt: skip
+        log.info("retried", job_id=job, kept_finished_items=kept)
+        self.service.readiness.look(job)
+        return {"job": job, "kept": kept}
+
+    # --- lanes ---
+
+    def _lanes(self, lane: str | None) -> list[Lane]:
+        if lane is None:
+            return list(self.core.lanes.values())
+        if lane not in self.core.lanes:
+            raise Refused(f"no lane {lane!r}; there are {', '.join(self.core.lanes)}")
+        return [self.core.lanes[lane]]
+
+    def pause(self, lane: str | None = None, until: str | None = None) -> dict[str, Any]:
+        """Let a lane start nothing new; its idle workers go, which frees the device's memory."""
+        moment = parse_until(until, self.core.now()) if until else None
+        for chosen in self._lanes(lane):
+            chosen.paused, chosen.paused_until = True, moment
+            for worker in chosen.idle():
+                self.core.after(lambda chosen=chosen, worker=worker: chosen.dismiss(worker))
+            self.core.ledger.insert(
+                "lanes", replace=True, name=chosen.name, paused=1, paused_until=timestamp(moment) if moment else None)
+            log.info("lane paused", lane=chosen.name, until=timestamp(moment) if moment else None)
+        return {"until": timestamp(moment) if moment else None}
+
+    def resume(self, lane: str | None = None) -> dict[str, Any]:
+        for chosen in self._lanes(lane):
+            chosen.paused, chosen.paused_until = False, None
+            self.core.ledger.insert("lanes", replace=True, name=chosen.name, paused=0)
+            log.info("lane resumed", lane=chosen.name)
+        return {}
+
+    def restore_pauses(self) -> None:
+        """A pause outlives the daemon."""
+        for row in self.core.ledger.rows("SELECT * FROM lanes WHERE paused = 1"):
+            lane = self.core.lanes.get(row["name"])
+            if lane is not None:
+                lane.paused = True
+                lane.paused_until = datetime.fromisoformat(row["paused_until"]) if row["paused_until"] else None
+
+    # --- the daemon ---
+
+    def stop(self) -> dict[str, Any]:
+        self.service.stop()
+        return {}
+
+    def reload(self) -> dict[str, Any]:
+        """Read the configuration again: validated whole, swapped at once; a broken one changes nothing."""
+        core = self.core
+        core.after(lambda: self.service.notify.send(RELOADING=1))
+        try:
+            new = load(core.settings.paths.home)
+            schedules = self.service.timetable.read(new)
+        except (SettingsError, ValueError) as error:
+            log.error("the new configuration is broken; the old one stays in force", reason=str(error))
+            core.after(lambda: self.service.notify.send(READY=1))
+            raise Refused(f"the new configuration is broken; the old one stays in force:\n{error}") from None
+        changed = [key for key in Settings.model_fields if key != "paths" and getattr(new, key) != getattr(core.settings, key)]
+        later = [key for key in changed if key in NEEDS_RESTART]
+        kept = {key: getattr(core.settings, key) for key in NEEDS_RESTART}
+        core.settings = new.model_copy(update={**kept, "paths": core.settings.paths})
+        core.registry = load_registry(core.settings.handlers)
+        core.outbox.configure(core.settings)
+        for lane in core.lanes.values():
+            lane.configure(core.settings)
+        self._move_runs()
+        self.service.timetable.replace(schedules)
+        log.info("configuration reloaded", changed=changed, restart_needed=later)
+        core.after(lambda: self.service.notify.send(READY=1))
+        return {"changed": changed, "restart_needed": later}
+
+    def _move_runs(self) -> None:
+        """Queued and waiting runs follow their handler to the lane it has now."""
+        for row in self.core.ledger.rows("SELECT DISTINCT handler FROM steps WHERE state IN (?, ?)", QUEUED, WAITING):
+            handler = self.core.registry.get(row["handler"])
+            if handler is not None:
+                lane = self.core.settings.lane_of(handler.name, handler.lane)
+                self.core.ledger.connection.execute(
+                    "UPDATE runs SET lane = ? WHERE state IN ('queued', 'waiting') AND step_id IN (SELECT id FROM steps WHERE handler = ?)",
+                    (lane, handler.name))
+
+
+def parse_until(text: str, now: datetime) -> datetime:
+    """``18:00`` (the next time the local clock shows it) or an ISO time → a moment."""
+    try:
+        if len(text) <= 5:
+            hour, minute = (int(part) for part in text.split(":"))
+            local = now.astimezone()
+            moment = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+            return moment if moment > local else moment + timedelta(days=1)
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.astimezone()
+    except ValueError:
+        raise Refused(f"until: {text!r} is no time; write 18:00 or 2026-11-22T08:00") from None
+
+

@@ -1,0 +1,78 @@
+"""Everything that may take long and is not a worker's: one thread that does it and answers with events.
+
+Hashing new audio, assembling finished jobs, delivering copies, sweeping. An errand reads the ledger through a connection
+of its own and never writes it; what it returns runs on the main thread, inside a transaction.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from daemon.events import ErrandDone, Event
+from daemon.ledger import open_readonly
+
+if TYPE_CHECKING:
+    from daemon.settings import Paths
+
+Then = Callable[[], None]
+Errand = Callable[[sqlite3.Connection], Then | None]
+BATCH = 64
+
+
+class Errands:
+    """A queue of errands and the thread that runs them.
+
+    Parameters
+    ----------
+    together
+        Does many of one kind at once (assembling finished jobs shares one flush of the disk).
+    """
+
+    def __init__(self, paths: Paths, post: Callable[[Event], None], together: Callable[[sqlite3.Connection, Sequence[str]], Then]) -> None:
+        self.paths = paths
+        self.post = post
+        self.together = together
+        self.waiting: queue.SimpleQueue[Errand | str | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name="errands", daemon=True)
+        self.thread.start()
+
+    def send(self, errand: Errand) -> None:
+        self.waiting.put(errand)
+
+    def assemble(self, job_id: str) -> None:
+        self.waiting.put(job_id)
+
+    def stop(self) -> None:
+        """Finish what is queued, then end."""
+        self.waiting.put(None)
+        self.thread.join(timeout=30)
+
+    def _work(self) -> None:
+        ledger: sqlite3.Connection | None = None
+        batch: list[str] = []
+        while True:
+            errand: Any = self.waiting.get()
+            if ledger is None:
+                ledger = open_readonly(self.paths)
+            if isinstance(errand, str):
+                batch.append(errand)
+                while len(batch) < BATCH and not self.waiting.empty():
+                    errand = self.waiting.get()
+                    if not isinstance(errand, str):
+                        break
+                    batch.append(errand)
+                    errand = ""
+                self.post(ErrandDone(self.together(ledger, tuple(batch))))
+                batch.clear()
+                if isinstance(errand, str):
+                    continue
+            if errand is None:
+                ledger.close()
+                return
+            then = errand(ledger)
+            if then is not None:
+                self.post(ErrandDone(then))

@@ -1,0 +1,208 @@
+"""One run of one handler: opens and hashes the inputs, gives the handler its context, makes what it delivers durable.
+
+Shared by the worker and by `drophammer do`: whatever calls it only passes a function that takes the messages.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import resource
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, load
+
+PROGRESS_INTERVAL_S = 0.1
+LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "librosa", "torch", "audiocraft")
+HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a worker is asked to do: JSON values only, so that it travels down a pipe."""
+
+    handler: str
+    params: str
+    """The handler's parameters after defaults, as JSON text."""
+    inputs: dict[str, list[dict[str, Any]]]
+    """By reference as written: path, label, sha256 (None: not known yet), facts, sidecars."""
+    completed: list[dict[str, Any]]
+    """Items of earlier attempts: item, path, facts."""
+    workdir: str
+    seed: int
+    job_id: str
+    job_name: str
+    step: str
+    config_dir: str
+    cache_dir: str
+    umask: int = 0o002
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run reports."""
+
+    warnings: list[str]
+    inputs: list[dict[str, str]]
+    versions: dict[str, str]
+    cpu_s: float
+    peak_memory_bytes: int
+
+
+@dataclass
+class Execution:
+    """A run in progress; it is the :class:`~handlers.contract.Context` that the handler sees."""
+
+    request: Request
+    say: Callable[[dict[str, Any]], None]
+    models: dict[str, Any]
+    cancelled: Callable[[], bool]
+    warnings: list[str] = field(default_factory=list)
+    hashed: list[dict[str, str]] = field(default_factory=list)
+    inputs: Mapping[str, list[InputFile]] = field(default_factory=dict)
+
+    passing_errors = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE})
+    """Errors of the system that may pass: the run is tried again."""
+
+    def __post_init__(self) -> None:
+        self.workdir = Path(self.request.workdir)
+        self.cache_dir = Path(self.request.cache_dir)
+        self.config_dir = Path(self.request.config_dir)
+        self.seed = self.request.seed
+        self.job_id = self.request.job_id
+        self.job_name = self.request.job_name
+        self.step = self.request.step
+        self.completed = {
+            entry["item"]: ItemRecord(entry["item"], Path(entry["path"]), entry["facts"]) for entry in self.request.completed
+        }
+        self._emitted: set[tuple[int, str, str]] = set()
+        self._finished = set(self.completed)
+        self._progress_at = 0.0
+        self._phase = ""
+
+    def run(self, handler: Handler) -> Outcome:
+        """Run the handler; returns what is worth recording about it.
+
+        Raises
+        ------
+        HandlerError
+            With the meaning the lane acts on. Any other exception is a bug of the handler.
+        """
+        os.umask(self.request.umask)
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        _reset_peak_memory()
+        began = resource.getrusage(resource.RUSAGE_SELF)
+        params = handler.params.model_validate_json(self.request.params)
+        function = load(handler.run)
+        self.inputs = {name: [self._open(entry) for entry in entries] for name, entries in self.request.inputs.items()}
+        function(params, self)
+        for entry in self.hashed:
+            if sha256_of(Path(entry["path"])) != entry["sha256"]:
+                raise Invalid(f"{entry['path']} was changed while this step read it; drop the job again when the file is final")
+        ended = resource.getrusage(resource.RUSAGE_SELF)
+        return Outcome(
+            warnings=self.warnings,
+            inputs=self.hashed,
+            versions=_versions(handler),
+            cpu_s=round(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime, 3),
+            peak_memory_bytes=_peak_memory(),
+        )
+
+    def _open(self, entry: dict[str, Any]) -> InputFile:
+        path = Path(entry["path"])
+        sha256 = sha256_of(path)
+        if entry.get("sha256") not in (None, sha256):
+            raise Invalid(f"{entry['label']}: {path} is not the file its job made (its content was changed since)")
+        self.hashed.append({"label": entry["label"], "path": str(path), "sha256": sha256})
+        sidecars = {label: Path(place) for label, place in entry.get("sidecars", {}).items()}
+        return InputFile(path, entry["label"], sha256, entry.get("facts", {}), sidecars)
+
+    # What the handler calls ---------------------------------------------------------------------------------------
+
+    def progress(self, phase: str, done: float, total: float | None = None, unit: str = "") -> None:
+        now = time.monotonic()
+        if phase == self._phase and now - self._progress_at < PROGRESS_INTERVAL_S:
+            return
+        self._phase, self._progress_at = phase, now
+        self.say({"say": "progress", "phase": phase, "done": done, "total": total, "unit": unit})
+
+    def log(self, message: str, level: str = "info", **facts: Any) -> None:
+        self.say({"say": "log", "level": level, "message": message, "facts": facts})
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.log(message, level="warning")
+
+    def check_cancelled(self) -> None:
+        if self.cancelled():
+            raise Cancelled("cancelled")
+
+    def emit(self, item: int, path: Path, kind: Kind = "primary", *, label: str = "", **facts: Any) -> None:
+        path = Path(path)
+        entry = (item, label, path.suffix)
+        if item < 1 or item in self._finished or entry in self._emitted:
+            raise ValueError(f"item {item}, {label or kind} {path.suffix}: emitted before, or after its item was finished")
+        if (kind == "primary") != (not label) and kind != "rendition":
+            raise ValueError(f"item {item}: a {kind} {'needs a' if kind != 'primary' else 'has no'} label")
+        if path.parent != self.workdir or path.is_symlink():
+            raise ValueError(f"{path}: only files directly in the working folder can be delivered")
+        with open(path, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = os.fstat(file.fileno()).st_size
+            os.fsync(file.fileno())
+        _sync_folder(self.workdir)
+        self._emitted.add(entry)
+        if kind == "primary":
+            self._finished.add(item)
+        facts = json.loads(json.dumps(facts, allow_nan=False))
+        self.say({"say": "item", "item": item, "kind": kind, "label": label, "file": path.name, "size_bytes": size,
+                  "sha256": sha256, "facts": facts})  # fmt: skip
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a regular file, read from one descriptor, no symbolic link followed in its last part."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Invalid(f"{path}: cannot be read: {error.strerror}") from None
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Invalid(f"{path}: is not a regular file")
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _versions(handler: Handler) -> dict[str, str]:
+    libraries = {name: metadata.version(name) for name in LIBRARIES if name in sys.modules}
+    return {handler.name: handler.version, "python": sys.version.split()[0], **libraries}
+
+
+def _reset_peak_memory() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # Not allowed everywhere; the peak is then that of the worker's whole life.
+
+
+def _peak_memory() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

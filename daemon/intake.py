@@ -1,0 +1,248 @@
+"""From a file that has settled, or a command, to a job in the ledger; or back to the person with the reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+import yaml
+
+from daemon import documents
+from daemon.core import Core
+from daemon.documents import Document, DocumentError
+from daemon.events import AudioSettled, Identity, JobFileSettled
+from daemon.execution import sha256_of
+from daemon.inbox import NotSettled, take
+from daemon.jobs import ID_PATTERN, WAITING, later, make_id, slug, timestamp
+from daemon.readiness import Readiness
+from handlers.contract import HandlerError
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """Accepts and rejects."""
+
+    def __init__(self, core: Core, readiness: Readiness) -> None:
+        self.core = core
+        self.readiness = readiness
+        self.number = core.ledger.value("SELECT coalesce(max(number), 0) FROM jobs")
+
+    # --- job files ---
+
+    def job_file(self, event: JobFileSettled) -> str | None:
+        """Take a dropped job file; returns the new job's id, or None when it is no job (now)."""
+        try:
+            text, identity = take(event.path, event.inbox)
+        except NotSettled:
+            self.core.inbox.forget(event.path)
+            return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.reject(event.path, event.inbox, f"it cannot be read: {error.strerror}")
+            return None
+        except ValueError as error:
+            self.reject(event.path, event.inbox, str(error))
+            return None
+        if self._finish_move(event.path, event.inbox, identity):
+            return None
+        named = ID_PATTERN.fullmatch(event.path.stem)
+        try:
+            document = documents.read(
+                text, self.core.registry, self.core.settings, default_name=named[2] if named else slug(event.path.stem), inbox=event.inbox
+            )
+        except DocumentError as error:
+            self.reject(event.path, event.inbox, str(error))
+            return None
+        job_id = self.accept(
+            document, text.decode(), origin="inbox", wanted_id=event.path.stem if named else None,
+            source_path=event.path, identity=identity,
+        )  # fmt: skip
+        self.core.after(lambda: self._move(event.path, event.inbox, job_id, identity))
+        return job_id
+
+    def _finish_move(self, path: Path, inbox: Path, identity: Identity) -> bool:
+        """Whether this very file was accepted before we last went down; then only its move is left to do."""
+        rows = self.core.ledger.rows("SELECT id, source_identity FROM jobs WHERE source_path = ?", os.fsdecode(path))
+        for row in rows:
+            same = json.dumps(asdict(identity)) == row["source_identity"]
+            if same and not accepted_file(inbox, row["id"]).exists():
+                self.core.after(lambda job_id=row["id"]: self._move(path, inbox, job_id, identity))
+                return True
+        return False
+
+    def _move(self, path: Path, inbox: Path, job_id: str, identity: Identity) -> None:
+        """Set an accepted file aside. If it was exchanged since we read it, it goes back as a new drop."""
+        target = accepted_file(inbox, job_id)
+        target.parent.mkdir(exist_ok=True)
+        try:
+            os.rename(path, target)
+            moved = Identity.of(os.lstat(target))
+        except FileNotFoundError:
+            log.warning("the job file was gone before it could be set aside", job_id=job_id, path=str(path))
+            return
+        except OSError as error:
+            log.error("the job file cannot be moved to accepted/; it is taken once all the same", job_id=job_id, error=str(error))
+            return
+        self.core.inbox.forget(path)
+        if not moved.same_file(identity):
+            back = free_name(path)
+            os.rename(target, back)
+            log.warning("the file was changed after it was read; the new version is a new drop", job_id=job_id, path=str(back))
+
+    def reject(self, path: Path, inbox: Path, reason: str) -> None:
+        """Set a file that is no job aside, with the reason beside it."""
+        target = free_name(inbox / "rejected" / path.name)
+        self.core.ledger.insert("rejections", at=self.core.stamp(), path=os.fsdecode(path), moved_to=str(target), reason=reason)
+        log.warning("rejected", path=str(path), reason=reason)
+
+        def move() -> None:
+            target.parent.mkdir(exist_ok=True)
+            try:
+                os.rename(path, target)
+                note = f"{path.name} is not a job that Drophammer can run:\n\n{reason}\n\nMend it and drop it into the inbox again.\n"
+                target.with_name(target.name + ".reason.txt").write_text(note, encoding="utf-8", errors="replace")
+            except OSError as error:
+                log.error("a rejected file cannot be set aside", path=str(path), error=str(error))
+            self.core.inbox.forget(path)
+
+        self.core.after(move)
+
+    # --- jobs ---
+
+    def accept(
+        self, document: Document, text: str, *, origin: str, wanted_id: str | None = None,
+        source_path: Path | None = None, identity: Identity | None = None,
+    ) -> str:  # fmt: skip
+        """Write a job, its steps and its runs; it is queued as soon as everything it needs is here."""
+        core, ledger = self.core, self.core.ledger
+        self.number += 1
+        job_id = wanted_id if wanted_id and not self._known(wanted_id) else self._new_id(document.name)
+        wait = document.input_timeout_s if document.input_timeout_s is not None else core.settings.input_timeout
+        ledger.insert(
+            "jobs", id=job_id, number=self.number, name=document.name, state=WAITING, document=text, origin=origin,
+            source_path=os.fsdecode(source_path) if source_path else None, source_identity=asdict(identity) if identity else None,
+            priority=document.priority, seed=secrets.randbits(32) if document.seed is None else document.seed,
+            deliver=asdict(document.deliver) if document.deliver else None, from_wanted=document.from_job,
+            accepted_at=core.stamp(), wait_until=timestamp(later(core.now(), wait)),
+        )  # fmt: skip
+        for position, step in enumerate(document.steps, 1):
+            handler = core.registry[step.handler]
+            lane = core.settings.lane_of(step.handler, handler.lane)
+            timeout_s = step.timeout_s if step.timeout_s is not None else getattr(core.settings.lanes, lane).timeout
+            step_id = ledger.insert(
+                "steps", job_id=job_id, position=position, name=step.name, handler=step.handler, params=step.params,
+                needs=step.needs, inputs=step.inputs, sources=step.sources, for_each=asdict(step.for_each) if step.for_each else None,
+                min_success=step.min_success, retries=core.settings.retries if step.retries is None else step.retries,
+                timeout_s=timeout_s, fallback=step.fallback, lane=lane, state=WAITING,
+            )  # fmt: skip
+            if step.for_each is None:
+                ledger.insert("runs", job_id=job_id, step_id=step_id, ordinal=1, key="", state=WAITING, priority=document.priority, lane=lane)
+        log.info("accepted", job_id=job_id, name=document.name, steps=[step.name for step in document.steps], origin=origin)
+        self.readiness.look(job_id)
+        return job_id
+
+    def _known(self, job_id: str) -> bool:
+        return self.core.ledger.value("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
+
+    def _new_id(self, name: str) -> str:
+        while True:
+            job_id = make_id(self.core.now(), name, self.number)
+            # A submitted file that still lies in the inbox has promised its id to someone.
+            if not self._known(job_id) and not any((inbox / f"{job_id}.yaml").exists() for inbox in self.core.settings.paths.inboxes):
+                return job_id
+            self.number += 1
+
+    # --- audio ---
+
+    def audio(self, event: AudioSettled) -> None:
+        """Give a dropped recording to the first route that matches; once per route and content."""
+        core = self.core
+        identity = asdict(event.identity)
+        seen = core.ledger.row("SELECT identity FROM drops WHERE path = ?", os.fsdecode(event.path))
+        if seen and seen["identity"] == json.dumps(identity):
+            return
+        route = self.route(event.path, event.inbox)
+        note = None
+        if not event.supported:
+            note = f"{event.path.suffix} files cannot be read here; convert it to WAV, FLAC, MP3, OGG or AIFF"
+            log.warning("unsupported audio", path=str(event.path), note=note)
+        elif route is None:
+            note = "no route of on_audio: matches this folder"
+        self._drop(event, None if note else route, note=note)
+        if note is None:
+            self.core.errands.send(lambda ledger: self._hash(event, route, ledger))
+        self.readiness.look_at_all()
+
+    def route(self, path: Path, inbox: Path) -> str | None:
+        """The handler of the first `on_audio` line that matches the path below its inbox."""
+        place = path.relative_to(inbox).as_posix()
+        for route in self.core.settings.on_audio:
+            if matches(route.match, place):
+                return route.do
+        return None
+
+    def _drop(self, event: AudioSettled, route: str | None, **more: Any) -> None:
+        self.core.ledger.insert(
+            "drops", replace=True, path=os.fsdecode(event.path), identity=asdict(event.identity), route=route,
+            seen_at=self.core.stamp(), **more,
+        )  # fmt: skip
+
+    def _hash(self, event: AudioSettled, route: str | None, ledger: sqlite3.Connection) -> Any:
+        """On the errands thread: what it is, by content."""
+        try:
+            sha256 = sha256_of(event.path)
+        except HandlerError as error:
+            log.warning("dropped audio cannot be read", path=str(event.path), reason=str(error))
+            return None
+        return lambda: self._audio_known(event, route, sha256)
+
+    def _audio_known(self, event: AudioSettled, route: str | None, sha256: str) -> None:
+        core = self.core
+        made = core.ledger.row("SELECT job_id FROM artifacts WHERE sha256 = ? LIMIT 1", sha256)
+        done = core.ledger.row("SELECT job_id FROM drops WHERE sha256 = ? AND route = ? AND job_id IS NOT NULL", sha256, route)
+        if made or done:
+            note = f"made here, by {made['job_id']}" if made else f"the same recording went to {done['job_id']}"
+            self._drop(event, route, sha256=sha256, note=note)
+            log.info("nothing to do for dropped audio", path=str(event.path), note=note)
+            return
+        text = yaml.safe_dump({"do": route, "input": os.fsdecode(event.path)}, allow_unicode=True, sort_keys=False)
+        try:
+            document = documents.read(
+                text.encode(), core.registry, core.settings, default_name=slug(event.path.stem, "audio"), inbox=event.inbox
+            )
+        except (DocumentError, UnicodeEncodeError) as error:
+            self._drop(event, route, sha256=sha256, note=str(error))
+            log.error("no job could be made for dropped audio", path=str(event.path), reason=str(error))
+            return
+        job_id = self.accept(document, text, origin="audio", source_path=event.path)
+        self._drop(event, route, sha256=sha256, job_id=job_id)
+
+
+def accepted_file(inbox: Path, job_id: str) -> Path:
+    return inbox / "accepted" / f"{job_id}.yaml"
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or with a number before its suffix that no file has yet."""
+    candidate, number = path, 1
+    while os.path.lexists(candidate):
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate
+
+
+def matches(pattern: str, place: str) -> bool:
+    """Match a path below an inbox: `*` within one folder, `**` through any number of them. Case counts."""
+    expression = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    return re.fullmatch(expression, place, re.DOTALL) is not None
+
+

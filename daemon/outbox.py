@@ -1,0 +1,216 @@
+"""The outbox: where work is staged, and from where it is published whole or not at all.
+
+Staging lies in the outbox itself, so that publishing is one rename on one filesystem. A marker file tells the outbox
+from the bare folder a drive is usually mounted on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import grp
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon import manifest, pages
+from daemon.settings_model import Settings
+
+MARKER = ".drophammer-outbox"
+PUBLISH = ".publish"
+SYNC_WHOLE_FROM = 4
+"""Assembling this many jobs at once, one flush of the filesystem costs less than one of every file."""
+
+
+class Outbox:
+    """The folders of finished and unfinished work."""
+
+    def __init__(self, settings: Settings, version: str) -> None:
+        self.configure(settings)
+        self.version = version
+        self.host = manifest.host_facts()
+
+    def configure(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = settings.paths.outbox
+        self.staging = settings.paths.staging
+
+    def open(self, *, known: bool) -> None:
+        """Make the folders. `known`: the ledger has published here before, so a missing marker is not ours to write."""
+        if known and not (self.root / MARKER).exists():
+            return
+        self.staging.mkdir(parents=True, exist_ok=True)
+        self.settings.paths.failed.mkdir(exist_ok=True)
+        marker = self.root / MARKER
+        if not marker.exists():
+            marker.write_text("Drophammer publishes into this folder. Without this file it would take it for a drive that is not there.\n")
+        self.sync()
+
+    def obstacle(self) -> str | None:
+        """Why nothing can be published or staged now, in words for people; None when all is well."""
+        if not (self.root / MARKER).exists():
+            return f"{self.root / MARKER} is not there: is the drive mounted? If this is the right folder: touch {self.root / MARKER}"
+        if not os.access(self.root, os.W_OK):
+            return f"{self.root} cannot be written"
+        disk = os.statvfs(self.root)
+        free = disk.f_bavail * disk.f_frsize
+        if free < self.settings.min_free:
+            return f"{free >> 20} MiB free on the outbox's disk, {self.settings.min_free >> 20} MiB are kept free (min_free)"
+        return None
+
+    def folder_of(self, job_id: str, state: str) -> Path:
+        return self.root / job_id if state == "done" else self.settings.paths.failed / job_id
+
+    def attempt_folder(self, job_id: str, step: str, run: int, attempt: int) -> Path:
+        return self.staging / job_id / step / f"{run:03d}.{attempt}"
+
+    # --- on the errands thread ---
+
+    def assemble(self, ledger: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, str | None]:
+        """Build the folders to be published; an error's text, or None, for each job. Everything is on the disk afterwards."""
+        whole = len(job_ids) >= SYNC_WHOLE_FROM
+        problems: dict[str, str | None] = {}
+        for job_id in job_ids:
+            try:
+                self._assemble(ledger, job_id, sync=not whole)
+                problems[job_id] = None
+            except OSError as error:
+                problems[job_id] = str(error)
+        if whole:
+            self._sync_filesystem()
+        return problems
+
+    def _assemble(self, ledger: sqlite3.Connection, job_id: str, *, sync: bool) -> None:
+        folder = self.staging / job_id / PUBLISH
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        facts = manifest.build(ledger, job_id, host=self.host, version=self.version)
+        for row in ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)):
+            _link(self.staging / row["path"], folder / row["published"])
+        (folder / "job.yaml").write_text(facts["job"]["document"], encoding="utf-8")
+        (folder / "manifest.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+        with open(folder / "log.jsonl", "w", encoding="utf-8", errors="replace") as file:
+            rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
+            file.writelines(json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n" for at, level, event, more in rows)
+        pages.write(folder, facts)
+        self._give(folder)
+        if sync:
+            for file_name in os.listdir(folder):
+                sync_path(folder / file_name)
+            sync_path(folder)
+
+    def _give(self, folder: Path) -> None:
+        """Let the person's group have what is published."""
+        if self.settings.group is None:
+            return
+        group = grp.getgrnam(self.settings.group).gr_gid
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, -1, group)
+
+    def _sync_filesystem(self) -> None:
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+                raise OSError(ctypes.get_errno(), "syncfs failed", str(self.root))
+        finally:
+            os.close(descriptor)
+
+    def clear(self, job_id: str) -> None:
+        """Remove what a published job has left in staging, and the failed try that it has made good."""
+        self.clear_staging(job_id)
+        shutil.rmtree(self.settings.paths.failed / job_id, ignore_errors=True)
+
+    def clear_staging(self, job_id: str) -> None:
+        shutil.rmtree(self.staging / job_id, ignore_errors=True)
+
+    def staged_jobs(self) -> list[str]:
+        try:
+            return [entry.name for entry in os.scandir(self.staging) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+
+    # --- on the main thread: same-folder renames only ---
+
+    def publish(self, job_id: str, state: str) -> Path:
+        """Make a job's folder visible, whole. Doing it again changes nothing."""
+        source, target = self.staging / job_id / PUBLISH, self.folder_of(job_id, state)
+        if source.exists():
+            if target.exists():  # A failed job that was retried and failed again.
+                os.rename(target, self.staging / job_id / f".old-{os.stat(target).st_ino}")
+            os.rename(source, target)
+        if state == "done":
+            self._point_latest(target)
+        return target
+
+    def _point_latest(self, target: Path) -> None:
+        link, new = self.root / "latest", self.root / ".latest"
+        if link.is_symlink() or not link.exists():
+            new.unlink(missing_ok=True)
+            new.symlink_to(target.name)
+            os.replace(new, link)
+
+    def sync(self) -> None:
+        """Make renames durable."""
+        for folder in (self.root, self.settings.paths.failed):
+            sync_path(folder)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)  # A filesystem without hard links, such as exFAT.
+
+
+def sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Path], Any]) -> list[Path]:
+    """Copy published files into a person's folder, each whole or not at all, never over another file.
+
+    Parameters
+    ----------
+    files
+        Source and name in `folder`.
+    clash
+        Called with a target that exists with other content; that file is left alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    placed = []
+    for source, name in files:
+        target, part = folder / name, folder / f".{name}.part"
+        if target.exists():
+            if not _same_content(source, target):
+                clash(target)
+            continue
+        shutil.copyfile(source, part)
+        sync_path(part)
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            clash(target)
+        except OSError:
+            os.rename(part, target)
+        part.unlink(missing_ok=True)
+        placed.append(target)
+    sync_path(folder)
+    return placed
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with open(one, "rb") as first, open(other, "rb") as second:
+        while block := first.read(1 << 20):
+            if block != second.read(1 << 20):
+                return False
+    return True

@@ -1,0 +1,125 @@
+"""How a job moves on: a run ended, so a step may be over, so another may begin, so the job may be over."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import structlog
+
+from daemon.core import Core
+from daemon.jobs import CANCELLED, DONE, FAILED, QUEUED, WAITING
+
+log = structlog.get_logger()
+
+
+class Progress:
+    """The rules between runs, steps and jobs, in the loop's transaction."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    def run_ended(self, job_id: str, step_id: int, state: str, reason: str) -> None:
+        """A run is done, failed or cancelled for good."""
+        ledger = self.core.ledger
+        counts = dict(ledger.rows("SELECT state, count(*) FROM runs WHERE step_id = ? GROUP BY state", step_id))
+        if any(counts.get(open_state) for open_state in (WAITING, QUEUED, "running")):
+            if state == FAILED:
+                ledger.connection.execute("UPDATE jobs SET failures = failures + 1 WHERE id = ?", (job_id,))
+            return
+        step = ledger.row("SELECT * FROM steps WHERE id = ?", step_id)
+        succeeded = counts.get(DONE, 0)
+        if counts.get(CANCELLED):
+            outcome = CANCELLED
+        else:
+            outcome = DONE if succeeded >= step["min_success"] else FAILED
+        if state == FAILED and outcome == DONE:
+            ledger.connection.execute("UPDATE jobs SET failures = failures + 1 WHERE id = ?", (job_id,))
+        if outcome == FAILED and step["for_each"]:
+            reason = f"{succeeded} of {sum(counts.values())} runs succeeded, {step['min_success']} must; last: {reason}"
+        self._step_ended(step, outcome, reason)
+
+    def _step_ended(self, step: sqlite3.Row, outcome: str, reason: str) -> None:
+        ledger, job_id = self.core.ledger, step["job_id"]
+        ledger.update("steps", step["id"], state=outcome, finished_at=self.core.stamp())
+        if outcome == DONE:
+            self.begin_next(job_id)
+        else:
+            why = f"step {step['name']}: {reason}" if outcome == FAILED else "cancelled"
+            ledger.connection.execute("UPDATE jobs SET reason = coalesce(reason, ?) WHERE id = ?", (why, job_id))
+            self.stop_rest(job_id)
+        self.job_may_be_over(job_id)
+
+    def begin_next(self, job_id: str) -> None:
+        """Queue every step whose needs are met."""
+        ledger = self.core.ledger
+        steps = ledger.rows("SELECT * FROM steps WHERE job_id = ?", job_id)
+        done = {step["name"] for step in steps if step["state"] == DONE}
+        for step in steps:
+            if step["state"] == WAITING and done.issuperset(json.loads(step["needs"])):
+                if step["for_each"]:
+                    self._expand(step, json.loads(step["for_each"]))
+                else:
+                    ledger.update("steps", step["id"], state=QUEUED)
+                    ledger.connection.execute("UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING))
+
+    def _expand(self, step: sqlite3.Row, for_each: dict[str, Any]) -> None:
+        """One run for each item of the step gone over, keyed by content: the same item twice is run twice, no more."""
+        ledger, job_id = self.core.ledger, step["job_id"]
+        over = for_each["over"]
+        earlier = over.startswith("from/")
+        source_job = ledger.value("SELECT from_job FROM jobs WHERE id = ?", job_id) if earlier else job_id
+        name = over.removeprefix("from/")
+        rows = ledger.rows(
+            "SELECT artifacts.sha256 FROM artifacts JOIN runs ON runs.id = artifacts.run_id JOIN steps ON steps.id = runs.step_id "
+            "WHERE artifacts.job_id = ? AND steps.name = ? AND artifacts.kind = 'primary' ORDER BY runs.ordinal, artifacts.item",
+            source_job, name,
+        )  # fmt: skip
+        chosen = list(enumerate(rows, 1))[for_each["start"] :]
+        if for_each["limit"] is not None:
+            chosen = chosen[: for_each["limit"]]
+        if not chosen:
+            ledger.update("steps", step["id"], started_at=self.core.stamp())
+            self._step_ended(step, FAILED, f"nothing to go over: {over} has {len(rows)} items, start is {for_each['start']}")
+            return
+        priority = ledger.value("SELECT priority FROM jobs WHERE id = ?", job_id)
+        ledger.connection.executemany(
+            "INSERT INTO runs (job_id, step_id, ordinal, key, each, state, priority, lane) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(job_id, step["id"], ordinal, f"{row['sha256']}.{number}", f"{over}/{number}", QUEUED, priority, step["lane"])
+             for ordinal, (number, row) in enumerate(chosen, 1)])  # fmt: skip
+        ledger.update("steps", step["id"], state=QUEUED)
+
+    def stop_rest(self, job_id: str) -> None:
+        """Nothing more of this job begins. What runs now may finish: a retry finds it made."""
+        for table in ("runs", "steps"):
+            self.core.ledger.connection.execute(
+                f"UPDATE {table} SET state = ?, finished_at = ? WHERE job_id = ? AND state IN (?, ?)",
+                (CANCELLED, self.core.stamp(), job_id, WAITING, QUEUED),
+            )
+
+    def job_may_be_over(self, job_id: str) -> None:
+        """Have a job's folder assembled once nothing of it is left to run."""
+        open_runs = self.core.ledger.value(
+            "SELECT count(*) FROM steps WHERE job_id = ? AND state IN (?, ?, 'running')", job_id, WAITING, QUEUED)
+        if open_runs == 0:
+            self.core.after(lambda: self.core.errands.assemble(job_id))
+
+    def outcome(self, job_id: str) -> str:
+        """How a job whose steps have all ended has ended."""
+        states = {row["state"] for row in self.core.ledger.rows("SELECT state FROM steps WHERE job_id = ?", job_id)}
+        if states == {DONE}:
+            return DONE
+        asked = self.core.ledger.value("SELECT cancel_asked FROM jobs WHERE id = ?", job_id)
+        return CANCELLED if asked or FAILED not in states else FAILED
+
+    def fail_waiting(self, job_id: str, reason: str) -> None:
+        """End a job that never began."""
+        ledger = self.core.ledger
+        first = ledger.value("SELECT id FROM steps WHERE job_id = ? ORDER BY position LIMIT 1", job_id)
+        ledger.update("steps", first, state=FAILED, finished_at=self.core.stamp())
+        ledger.update("jobs", job_id, reason=reason)
+        ledger.connection.execute(
+            "UPDATE runs SET state = ?, finished_at = ? WHERE step_id = ?", (FAILED, self.core.stamp(), first))
+        self.stop_rest(job_id)
+        self.job_may_be_over(job_id)

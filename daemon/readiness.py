@@ -1,0 +1,103 @@
+"""Whether a job can start: are the files, the models and the earlier job it names all here and whole?
+
+A job waits as a whole, so that no GPU time goes into a job whose last input never comes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from daemon import documents
+from daemon.core import Core
+from daemon.inbox import is_complete
+from daemon.jobs import QUEUED, WAITING, slug
+from daemon.progress import Progress
+from handlers.contract import load
+
+log = structlog.get_logger()
+
+LOOKED_AT_ONCE = 200
+
+
+class Readiness:
+    """Looks at waiting jobs, in the loop's transaction."""
+
+    def __init__(self, core: Core, progress: Progress) -> None:
+        self.core = core
+        self.progress = progress
+        self.last = ""
+
+    def look_at_all(self) -> None:
+        """Look at waiting jobs again, a bounded number at a time, round and round."""
+        ids = [row["id"] for row in self.core.ledger.rows(
+            "SELECT id FROM jobs WHERE state = ? AND id > ? ORDER BY id LIMIT ?", WAITING, self.last, LOOKED_AT_ONCE)]  # fmt: skip
+        self.last = ids[-1] if len(ids) == LOOKED_AT_ONCE else ""
+        for job_id in ids:
+            self.look(job_id)
+
+    def look(self, job_id: str) -> None:
+        """Queue a waiting job if all it needs is here; else write down what is missing, or that it waited too long."""
+        ledger = self.core.ledger
+        job = ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
+        steps = ledger.rows("SELECT * FROM steps WHERE job_id = ? ORDER BY position", job_id)
+        missing = list(self._missing(job, steps))
+        if missing:
+            reason = "; ".join(missing)
+            if reason != job["reason"]:
+                ledger.update("jobs", job_id, reason=reason)
+                log.info("waiting", job_id=job_id, missing=missing)
+            return
+        ledger.update("jobs", job_id, state=QUEUED, reason=None)
+        self.progress.begin_next(job_id)
+
+    def _missing(self, job: sqlite3.Row, steps: list[sqlite3.Row]) -> Iterator[str]:
+        if job["from_wanted"] and not job["from_job"]:
+            found = self._earlier_job(job["from_wanted"], job["id"])
+            if found is None:
+                yield f"from: no finished job {job['from_wanted']!r} yet"
+            else:
+                self.core.ledger.update("jobs", job["id"], from_job=found)
+        for step in steps:
+            yield from self._missing_models(job, step)
+            for reference, source in json.loads(step["sources"]).items():
+                if source["kind"] == "path":
+                    yield from self._missing_file(Path(source["path"]), reference)
+
+    def _earlier_job(self, wanted: str, but: str) -> str | None:
+        return self.core.ledger.value(
+            "SELECT id FROM jobs WHERE state = 'done' AND (id = ? OR name = ?) AND id != ? ORDER BY finished_at DESC LIMIT 1",
+            wanted, slug(wanted), but,
+        )  # fmt: skip
+
+    def _missing_file(self, path: Path, reference: str) -> Iterator[str]:
+        try:
+            if not is_complete(path, self.core.settings.settle):
+                yield f"{reference} is still being written"
+        except OSError:
+            near = documents.nearest_file(path)
+            yield f"{reference} is not here" + (f" (the nearest name is {near})" if near else "")
+
+    def _missing_models(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
+        handler = self.core.registry.get(step["handler"])
+        if handler is None:
+            yield f"step {step['name']}: the handler {step['handler']!r} is not installed any more"
+            return
+        if handler.check is None:
+            return
+        params = handler.params.model_validate_json(step["params"])
+        for finding in load(handler.check)(params, self.core.world):
+            if finding.kind != "missing":
+                continue
+            if finding.key == "model" and step["fallback"]:
+                changed = {**json.loads(step["params"]), "model": step["fallback"]}
+                self.core.ledger.update("steps", step["id"], params=changed)
+                self.core.ledger.update("jobs", job["id"], procedural=1)
+                log.warning("PROCEDURAL: the fallback stands in", job_id=job["id"], step=step["name"], missing=finding.message)
+            else:
+                yield finding.message
+

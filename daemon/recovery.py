@@ -1,0 +1,78 @@
+"""The first thing at every start: what the last life left unfinished is put in order, from the ledger alone."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import structlog
+
+from daemon.core import Core
+from daemon.dispatch import Dispatch
+from daemon.jobs import ENDED, PUBLISHING
+from daemon.lane import boot_id, kill_group, start_ticks
+from daemon.progress import Progress
+from daemon.publication import Publication
+
+log = structlog.get_logger()
+
+ORPHANS_GO_WITHIN_S = 10.0
+
+
+class Recovery:
+    """Kills orphans, gives running steps back, finishes publishing, sweeps. Called once, before the first scan."""
+
+    def __init__(self, core: Core, dispatch: Dispatch, progress: Progress, publication: Publication) -> None:
+        self.core = core
+        self.dispatch = dispatch
+        self.progress = progress
+        self.publication = publication
+
+    def kill_orphans(self) -> None:
+        """End workers of a daemon that was killed. They are known by pid, start time and boot, never by a clock."""
+        here = boot_id()
+        rows = self.core.ledger.rows("SELECT DISTINCT worker_pid, worker_start, boot_id FROM attempts WHERE outcome IS NULL")
+        living = [row["worker_pid"] for row in rows if row["boot_id"] == here and start_ticks(row["worker_pid"]) == row["worker_start"]]
+        for pid in living:
+            log.warning("killing a worker that outlived its daemon", pid=pid)
+            kill_group(pid)
+        until = time.monotonic() + ORPHANS_GO_WITHIN_S
+        while any(_alive(pid) for pid in living) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def mend(self) -> None:
+        """Inside a transaction: bring every unfinished job back onto its way."""
+        ledger = self.core.ledger
+        for attempt in ledger.rows("SELECT id, run_id FROM attempts WHERE outcome IS NULL"):
+            self.dispatch.end_attempt(attempt["id"], attempt["run_id"], "interrupted", message="the daemon ended while this ran")
+        for job in ledger.rows(f"SELECT id, state FROM jobs WHERE state NOT IN {ENDED}"):
+            if job["state"] == PUBLISHING:
+                self.publication.renames.append(job["id"])
+            elif job["state"] != "waiting":
+                self.progress.job_may_be_over(job["id"])
+
+    def sweep(self) -> None:
+        """Remove staging that no unfinished or retryable job owns. On the errands thread."""
+        staged = self.core.outbox.staged_jobs()
+        states = dict(self.core.ledger.rows("SELECT id, state FROM jobs"))
+        gone = [job_id for job_id in staged if states.get(job_id, "done") == "done"]
+        for job_id in gone:
+            self.core.errands.send(lambda ledger, job_id=job_id: self.core.outbox.clear(job_id))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _zombie(pid)
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+    except OSError:
+        return True

@@ -1,0 +1,314 @@
+"""The daemon: its parts put together, and the one loop.
+
+Every thread but the main one only puts events on the queue. The main thread takes what waits, handles it in one
+transaction, commits, and only then acts. Nothing here takes long.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import queue
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from daemon.barrier import raise_barrier
+
+raise_barrier()  # Before anything that would import numpy because it happens to be installed.
+
+from daemon import VERSION  # noqa: E402
+from daemon.commands import Commands  # noqa: E402
+from daemon.control import Control  # noqa: E402
+from daemon.core import Core  # noqa: E402
+from daemon.dispatch import Dispatch  # noqa: E402
+from daemon.ears import Ears  # noqa: E402
+from daemon.errands import Errands  # noqa: E402
+from daemon.events import (  # noqa: E402
+    AudioSettled,
+    Command,
+    ErrandDone,
+    Event,
+    FirstScanDone,
+    JobFileSettled,
+    Signal,
+    Tick,
+    WatchNotice,
+    WorkerDied,
+    WorkerSpoke,
+)
+from daemon.inbox import Inbox  # noqa: E402
+from daemon.intake import Intake  # noqa: E402
+from daemon.lane import Lane  # noqa: E402
+from daemon.ledger import Ledger, LedgerError  # noqa: E402
+from daemon.lock import AlreadyRunning, DaemonLock  # noqa: E402
+from daemon.logs import Journal, configure  # noqa: E402
+from daemon.notify import Notify  # noqa: E402
+from daemon.outbox import Outbox  # noqa: E402
+from daemon.progress import Progress  # noqa: E402
+from daemon.publication import Publication, Published  # noqa: E402
+from daemon.readiness import Readiness  # noqa: E402
+from daemon.recovery import Recovery  # noqa: E402
+from daemon.settings import SettingsError, load  # noqa: E402
+from daemon.settings_model import Settings  # noqa: E402
+from daemon.timetable import Timetable  # noqa: E402
+from daemon.upkeep import Upkeep  # noqa: E402
+from handlers.registry import load_registry  # noqa: E402
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+BATCH = 500
+"""Events handled in one transaction. More would hold up what is already due; fewer would flush the disk more often."""
+LEDGER_PAUSE_S = 2.0
+
+
+class Service:
+    """The composition root: builds every room, runs the loop, takes it all down."""
+
+    def __init__(self, settings: Settings, lock: DaemonLock) -> None:
+        self.lock = lock
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.journal = Journal()
+        configure(self.journal, level=settings.log_level)
+        self.notify = Notify()
+        ledger = Ledger(settings.paths.ledger)
+        ears = Ears(self.post)
+        registry = load_registry(settings.handlers)
+        lanes = {name: Lane(name, settings, ears, time.monotonic) for name in ("gpu", "cpu")}
+        self.core = core = Core(settings, registry, ledger, Outbox(settings, VERSION), lanes, self.post)
+        self.progress = Progress(core)
+        self.readiness = Readiness(core, self.progress)
+        self.intake = Intake(core, self.readiness)
+        self.dispatch = Dispatch(core, self.progress)
+        self.publication = Publication(core, self.progress)
+        self.recovery = Recovery(core, self.dispatch, self.progress, self.publication)
+        core.errands = Errands(settings.paths, self.post, self.publication.assemble)
+        core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
+        self.timetable = Timetable(core, self.intake)
+        self.upkeep = Upkeep(core)
+        self.commands = Commands(core, self)
+        self.control = Control(settings.paths, self.post)
+        self.next_tick = 0.0
+        self.drain_until: float | None = None
+        self.stopped = False
+        self.ready = False
+        self.started_at = core.stamp()
+        self.beat_at = 0.0
+        self.handlers: dict[type[Event], Callable[[Any], Any]] = {
+            JobFileSettled: self.intake.job_file,
+            AudioSettled: self.intake.audio,
+            WorkerSpoke: self.dispatch.heard,
+            WorkerDied: lambda event: self.dispatch.died(core.lanes[event.lane], event.worker),
+            ErrandDone: lambda event: event.then(),
+            Published: self.publication.published,
+            Command: self.commands.handle,
+            FirstScanDone: self._first_scan_done,
+            WatchNotice: lambda event: getattr(log, event.level)(event.message, **event.facts),
+            Signal: self._signal,
+            Tick: self._tick,
+        }
+
+    def post(self, event: Event) -> None:
+        self.events.put(event)
+
+    # --- the loop ---
+
+    def run(self) -> int:
+        """Work until told to stop; returns the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: self.post(Signal(number)))
+        for name, problem in self.core.registry.problems:
+            log.error("a handler was left out", handler=name, problem=problem)
+        self._begin()
+        while not self.stopped:
+            self._round(self._collect())
+        self._take_down()
+        return 0
+
+    def _begin(self) -> None:
+        core = self.core
+        core.outbox.open(known=core.ledger.value("SELECT 1 FROM jobs WHERE folder IS NOT NULL LIMIT 1") is not None)
+        core.obstacle = core.outbox.obstacle()
+        log.info("starting", version=VERSION, pid=os.getpid(), home=str(core.settings.paths.home))
+        self.recovery.kill_orphans()
+        with core.ledger.transaction(durable=True):
+            self.recovery.mend()
+            self.recovery.sweep()
+            self.commands.restore_pauses()
+        self._act()
+        self.control.start()
+        core.inbox.start()
+
+    def _collect(self) -> list[Event]:
+        """Wait for something to happen, or for the next tick; then take all that is there."""
+        batch: list[Event] = []
+        try:
+            batch.append(self.events.get(timeout=max(0.0, self.next_tick - time.monotonic())))
+            while len(batch) < BATCH:
+                batch.append(self.events.get_nowait())
+        except queue.Empty:
+            pass
+        if time.monotonic() >= self.next_tick:
+            self.next_tick = time.monotonic() + TICK_S
+            batch.append(Tick())
+        return batch
+
+    def _round(self, batch: list[Event]) -> None:
+        """Handle a batch in one transaction, again and again until the ledger takes it."""
+        durable = any(event.durable for event in batch)
+        while True:
+            remembered = self._remember()
+            try:
+                with self.core.ledger.transaction(durable=durable):
+                    for event in batch:
+                        self.handlers[type(event)](event)
+                    self.dispatch.fill_lanes()
+                    if self.journal.pending:
+                        self.core.ledger.record(self.journal.take())
+                break
+            except sqlite3.OperationalError as error:
+                # The disk is full, or another program holds the file. Nothing was written, so nothing has happened yet.
+                self._restore(remembered)
+                log.error("the ledger cannot be written; everything waits", error=str(error), file=str(self.core.ledger.path))
+                self._beat(f"waiting: the ledger cannot be written: {error}")
+                time.sleep(LEDGER_PAUSE_S)
+        self._act()
+
+    def _remember(self) -> Any:
+        workers = [(worker, dict(vars(worker), work=dict(worker.work))) for lane in self.core.lanes.values() for worker in lane.workers.values()]
+        return workers, self.intake.number, list(self.publication.renames), copy.copy(self.publication.try_again)
+
+    def _restore(self, remembered: Any) -> None:
+        workers, self.intake.number, self.publication.renames, self.publication.try_again = remembered
+        for worker, state in workers:
+            vars(worker).update(state)
+        self.core.acts.clear()
+
+    def _act(self) -> None:
+        acts, self.core.acts = self.core.acts, []
+        for act in acts:
+            act()
+        self.publication.act()
+
+    # --- what happens ---
+
+    def _tick(self, _: Tick) -> None:
+        core = self.core
+        core.inbox.tick(time.monotonic())
+        for lane in core.lanes.values():
+            core.after(lane.tick)
+        self.publication.tick()
+        self.timetable.tick()
+        self.upkeep.tick(self.readiness, self.progress)
+        self._say_obstacle()
+        self._drain()
+        self._beat()
+
+    def _say_obstacle(self) -> None:
+        obstacle = self.core.outbox.obstacle()
+        if obstacle != self.core.obstacle:
+            self.core.obstacle = obstacle
+            if obstacle:
+                log.error("parked", reason=obstacle)
+            else:
+                log.info("going on")
+                waiting = self.core.ledger.rows("SELECT id FROM jobs WHERE state = 'publishing'")
+                self.publication.renames.extend(row["id"] for row in waiting if row["id"] not in self.publication.renames)
+
+    def _beat(self, status: str | None = None) -> None:
+        """Feed the watchdog, from the loop itself: a loop that hangs is a daemon that hangs."""
+        self.notify.status(status or self.commands.summary())
+        interval = self.notify.watchdog_s
+        if interval is not None and time.monotonic() - self.beat_at >= min(interval / 3, 10.0):
+            self.beat_at = time.monotonic()
+            self.notify.send(WATCHDOG=1)
+
+    def _first_scan_done(self, _: FirstScanDone) -> None:
+        self.ready = True
+        self.core.after(lambda: self.notify.send(READY=1, MAINPID=os.getpid()))
+        log.info("ready", inboxes=[str(inbox) for inbox in self.core.settings.paths.inboxes])
+
+    def _signal(self, event: Signal) -> None:
+        if event.number == signal.SIGHUP:
+            self.commands.reload()
+        elif self.core.draining:
+            log.warning("asked twice to stop: giving running steps back now")
+            self.drain_until = time.monotonic()
+            self._drain()
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """Begin to stop: nothing new starts, running steps may finish within `drain`."""
+        core = self.core
+        core.draining = True
+        self.drain_until = time.monotonic() + core.settings.drain
+        busy = sum(len(lane.busy()) for lane in core.lanes.values())
+        log.info("stopping", running_steps=busy, drain_s=core.settings.drain)
+        self.notify.send(STOPPING=1, EXTEND_TIMEOUT_USEC=int((core.settings.drain + 30) * 1e6))
+        self._drain()
+
+    def _drain(self) -> None:
+        if self.drain_until is None:
+            return
+        lanes = list(self.core.lanes.values())
+        if not any(lane.busy() for lane in lanes):
+            self.stopped = True
+        elif time.monotonic() >= self.drain_until:
+            for lane in lanes:
+                for worker in lane.busy():
+                    self.core.after(lambda lane=lane, worker=worker: lane.end(worker, "drain", "given back: the daemon is stopping"))
+
+    def _take_down(self) -> None:
+        core = self.core
+        core.inbox.stop()
+        self.control.stop()
+        for lane in core.lanes.values():
+            for worker in list(lane.workers.values()):
+                lane.end(worker, "drain")
+                lane.reap(worker)
+        core.errands.stop()
+        rest: list[Event] = []
+        while not self.events.empty():
+            event = self.events.get()
+            if isinstance(event, ErrandDone | Published):
+                rest.append(event)
+        if rest:
+            self._round(rest)
+        while not self.events.empty():
+            event = self.events.get()
+            if isinstance(event, Published):
+                self._round([event])
+        log.info("stopped")
+        with core.ledger.transaction(durable=True):
+            core.ledger.record(self.journal.take())
+        core.ledger.close()
+        self.lock.release()
+
+    def _known_audio(self, path: Any, identity: Any) -> bool:
+        return False
+
+
+def main() -> int:
+    """Run the daemon in the foreground until it is told to stop."""
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    try:
+        settings = load()
+        os.umask(int(settings.umask, 8))
+        settings.paths.state.mkdir(parents=True, exist_ok=True)
+        lock = DaemonLock(settings.paths.lock)
+        lock.take()
+        return Service(settings, lock).run()
+    except (SettingsError, LedgerError, AlreadyRunning) as error:
+        print(f"drophammer: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
