@@ -19,6 +19,9 @@ import soundfile as sf
 from handlers.audio.formats import BLOCK, TAGS, WAV_LIMIT_BYTES, Encoding, check_rate, encoding
 from handlers.contract import Invalid, Transient
 
+SYSTEM_ERROR = 2
+"""libsndfile's SF_ERR_SYSTEM: what the operating system refused."""
+
 
 class Writer:
     """An audio file being written block by block.
@@ -75,8 +78,8 @@ class Writer:
         except ValueError as error:
             raise Invalid(f"{self.path}: {error}") from error
         except sf.LibsndfileError as error:
-            if not os.access(self.path.parent, os.W_OK):
-                raise Transient(f"{self.path}: cannot be created ({error.error_string})") from error
+            if error.code == SYSTEM_ERROR:
+                raise Transient(f"{self.path}: cannot be created; is the disk full or the folder gone?") from error
             raise Invalid(
                 f"{self.path}: {channels} channels at {sample_rate} Hz cannot be written as "
                 f"{self.encoding.format}/{self.encoding.subtype} ({error.error_string})"
@@ -85,7 +88,7 @@ class Writer:
             setattr(self._file, name, value)
 
     def write(self, audio: np.ndarray) -> None:
-        """Append ``(channels, samples)``; integers formats clip at full scale.
+        """Append ``(channels, samples)``; integer formats clip at full scale.
 
         Raises
         ------
@@ -115,7 +118,10 @@ class Writer:
         """Finish the file; a second time does nothing."""
         if self._file.closed:
             return
-        self._file.close()
+        try:
+            self._file.close()
+        except sf.LibsndfileError as error:
+            raise Transient(f"{self.path}: cannot be finished ({error.error_string}); is the disk full?") from error
         if self._fsync:
             descriptor = os.open(self.path, os.O_RDONLY)
             try:
