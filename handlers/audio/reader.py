@@ -19,7 +19,7 @@ from handlers.audio.formats import BLOCK, READABLE, UNSUPPORTED
 from handlers.contract import Invalid
 
 # libsndfile reads what is there of a WAV or AIFF cut short, and says so only in its log.
-_SHORT_CHUNK = re.compile(r"^(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_SHORT_CHUNK = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH = 0x7FFFF000
 """A program that writes to a pipe cannot know the length and puts the largest number there."""
 
@@ -51,9 +51,9 @@ class _Sequential(sf.SoundFile):
         return False
 
 
-MP3_PREROLL = 8 * 1152
-"""Samples decoded and thrown away before a place in an MP3: frames lean on those before them. One frame was measured
-to be too few, two enough."""
+PREROLL = 9216
+"""Samples decoded and thrown away before a place in an MP3 or OGG: eight MP3 frames, more than the longest Vorbis block.
+Their frames lean on those before them; without it the first 28 to 757 samples after a seek were measured to be wrong."""
 
 
 class Reader:
@@ -121,7 +121,7 @@ class Reader:
 
     def seek(self, frame: int) -> None:
         """Go to `frame`, 0 .. frames; exact in every format."""
-        preroll = min(frame, MP3_PREROLL) if self.info.format == "MP3" else 0
+        preroll = min(frame, PREROLL) if self.info.format in ("MP3", "OGG") else 0
         self._file.seek(frame - preroll)
         if preroll:
             self._file.read(preroll, dtype=self._dtype)
