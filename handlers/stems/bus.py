@@ -35,14 +35,23 @@ def sidechain(starts: list[int], velocities: list[float], samples: int, depth: f
     return gain
 
 
+def thin(audio: np.ndarray, low_end: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Take the low end away where `low_end`, ``(samples,)``, is under 1: the filter sweep of a build."""
+    if low_end.min() > 0.999:
+        return audio
+    low = signal.sosfilt(signal.butter(1, 170, fs=sample_rate, output="sos"), audio).astype(np.float32, copy=False)
+    return audio - (1 - low_end) * low
+
+
 def echo(audio: np.ndarray, delay: int, feedback: float, taps: int = 5) -> np.ndarray:
     """Return the ping-pong echoes of `audio` alone: tap `n` comes `n` delays later, on the other side each time."""
     wet = np.zeros_like(audio)
     for tap in range(1, taps + 1):
         if tap * delay >= audio.shape[1]:
             break
-        source = audio[::-1] if tap % 2 else audio
-        wet[:, tap * delay :] += np.float32(feedback**tap) * source[:, : -tap * delay]
+        for side in range(2):
+            source = audio[(side + tap) % 2, : -tap * delay]
+            wet[side, tap * delay :] += np.float32(feedback**tap) * source
     return wet
 
 

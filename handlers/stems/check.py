@@ -28,7 +28,9 @@ def check(params: StemsParams, world: World) -> Iterator[Finding]:
     model = models.get(params.model)
     if model is None:
         known = ", ".join(models)
-        yield Finding("error", "model", f"no model {params.model!r}{nearest(params.model, list(models))} (there are: {known})")
+        yield Finding(
+            "error", "model", f"no model {params.model!r}{nearest(params.model, list(models))} (there are: {known})"
+        )
     elif model.backend != "procedural":
         yield Finding(
             "missing",
@@ -55,6 +57,6 @@ def describe(item: ItemRecord) -> str:
     sections = ", ".join(facts.get("sections", ()))
     return (
         f"stem {item.item}: {facts['style']}, {facts['tempo_bpm']:g} BPM, {facts['key']}, {facts['duration_s']:g} s\n"
-        f"  {facts['integrated_lufs']:.1f} LUFS, true peak {facts['true_peak_dbtp']:.1f} dBTP, model {facts['model']}\n"
+        f"  {facts['integrated_lufs']} LUFS, true peak {facts['true_peak_dbtp']} dBTP, model {facts['model']}\n"
         f"  {sections}"
     )

@@ -120,31 +120,33 @@ def _drift(units: int, rng: np.random.Generator) -> list[str]:
 
 
 def _cast(labels: Sequence[str], parts: Sequence[str], rng: np.random.Generator) -> list[tuple[str, ...]]:
-    """Choose who plays in each section; a cast that was there already has one part added or taken."""
-    casts: list[tuple[str, ...]] = []
+    """Choose who plays in each section.
+
+    Every part of the style that has a place in these sections is heard; a cast that was there already has a part
+    added or taken.
+    """
+    casts = []
     for label in labels:
         always, may = (words.split() for words in _PARTS[label])
         cast = {part for part in always if part in parts} | {
             part for part in may if part in parts and rng.random() < 0.5
         }
-        if not cast:
-            cast = {parts[0]}
-        # What makes a section what it is stays; the rest may go to keep it unlike the others.
-        spare = [part for part in rng.permutation(list(parts)) if part not in always[:2] and part not in ("riser", "impact")]
-        for part in spare:
-            if not any(_steady(cast) == _steady(earlier) for earlier in casts):
-                break
-            changed = cast ^ {str(part)}
-            if changed and ({"kick"} & changed) == ({"kick"} & cast):
-                cast = changed
-        casts.append(_in_order(cast, parts))
-    return casts
+        casts.append(cast or {parts[0]})
+    for part in parts:
+        places = [place for place, label in enumerate(labels) if part in " ".join(_PARTS[label]).split()]
+        if places and not any(part in cast for cast in casts):
+            casts[max(places, key=lambda place: (_ENERGY[labels[place]], -place))].add(part)
+    for place, label in enumerate(labels):
+        # What makes a section what it is stays; the rest may change to keep it unlike the others.
+        fixed = {*_PARTS[label][0].split()[:2], "kick", "lead", "riser", "impact"}
+        spare = [str(part) for part in rng.permutation(list(parts)) if part not in fixed]
+        choices = [casts[place], *(casts[place] ^ {part} for part in spare)]
+        choices += [choice ^ {part} for choice in choices[1:] for part in spare]
+        others = [_steady(cast) for number, cast in enumerate(casts) if number != place]
+        casts[place] = next((cast for cast in choices if _steady(cast) and _steady(cast) not in others), casts[place])
+    return [tuple(part for part in parts if part in cast) for cast in casts]
 
 
 def _steady(cast: Iterable[str]) -> set[str]:
     """The parts that are heard all through a section; a riser or an impact alone makes no new section."""
     return set(cast) - {"riser", "impact"}
-
-
-def _in_order(cast: set[str], parts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part for part in parts if part in cast)

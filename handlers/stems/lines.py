@@ -56,7 +56,9 @@ class Lines:
         }  # fmt: skip
         return {part: player(section) for part, player in players.items() if part in section.parts}
 
-    def _event(self, step: float, steps: float, velocity: float, midi: float = 0.0, kind: str = "", send: float = 0.0) -> Event:
+    def _event(
+        self, step: float, steps: float, velocity: float, midi: float = 0.0, kind: str = "", send: float = 0.0
+    ) -> Event:
         start, end = self.meter.frame(step), self.meter.frame(step + steps)
         return Event(start, float(np.clip(velocity, 0.05, 1.0)), end - start, midi, kind, send)
 
@@ -123,7 +125,9 @@ class Lines:
             for bar in range(section.start_bar, section.end_bar):
                 if self.rng.random() < 0.25 + 0.3 * self.character.density:
                     step = int(self.rng.choice((6, 7, 11, 14)))
-                    events.append(self._event(bar * STEPS + step, 2, self.rng.uniform(0.4, 0.8), kind="steam", send=0.4))
+                    events.append(
+                        self._event(bar * STEPS + step, 2, self.rng.uniform(0.4, 0.8), kind="steam", send=0.4)
+                    )
         return events
 
     def _riser(self, section: Section) -> list[Event]:

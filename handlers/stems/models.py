@@ -57,7 +57,7 @@ def read_models(path: Path) -> dict[str, Model]:
         When it is not there or not well written.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)  # noqa: S506 (a SafeLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
         return _Manifest.model_validate(document).models
     except OSError as error:
         raise ModelsError(f"{path.name}: cannot be read ({error.strerror}); restore it from the checkout") from error

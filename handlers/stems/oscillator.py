@@ -59,7 +59,9 @@ def play(bank: Bank, phase: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
         In multiples of the fundamental, clipped to the bank's range; the same shape.
     """
     span = np.log(CUTOFFS[-1] / CUTOFFS[0]) / (len(CUTOFFS) - 1)
-    row = np.clip(np.log(cutoff / np.float32(CUTOFFS[0])) / np.float32(span), 0, len(CUTOFFS) - 1.001).astype(np.float32)
+    row = np.clip(np.log(cutoff / np.float32(CUTOFFS[0])) / np.float32(span), 0, len(CUTOFFS) - 1.001).astype(
+        np.float32
+    )
     column = ((phase - np.floor(phase)) * SIZE).astype(np.float32)
     low, left = row.astype(np.int32), np.minimum(column.astype(np.int32), SIZE - 1)
     row -= low
@@ -118,6 +120,14 @@ def chord_table(
     return (loop / np.sqrt(np.mean(loop**2))).astype(np.float32)
 
 
+def read_loop(loop: np.ndarray, offset: int, samples: int) -> np.ndarray:
+    """Return `samples` of an endless loop, ``(channels, size)``, from `offset` on."""
+    size = loop.shape[1]
+    offset %= size
+    rounds = -(-(offset + samples) // size)
+    return np.tile(loop, rounds)[:, offset : offset + samples]
+
+
 @dataclass(frozen=True)
 class NoiseBands:
     """Endless stereo noise cut into bands: ``(bands, 2, samples)``, each at an rms of 1; centres in Hz."""
@@ -134,13 +144,11 @@ class NoiseBands:
         knots = np.log2(frequency_hz[::block])
         where = np.arange(samples, dtype=np.float32) / block
         output = np.zeros((2, samples), np.float32)
-        size = self.loops.shape[2]
-        index = (np.arange(samples) + offset) % size
         for loop, centre in zip(self.loops, np.log2(self.centres_hz), strict=True):
             weight = np.exp(-(((knots - centre) / width_octaves) ** 2)).astype(np.float32)
-            if weight.max() > 1e-3:
+            if weight.max() > 0.02:
                 gain = np.interp(where, np.arange(len(weight)), weight).astype(np.float32)
-                output += gain * loop[:, index]
+                output += gain * read_loop(loop, offset, samples)
         return output
 
 

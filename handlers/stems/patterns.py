@@ -66,10 +66,14 @@ class Drums:
         players = {"kick": self._kick, "snare": self._snare, "hats": self._hats, "metal": self._metal}
         return {part: player(section) for part, player in players.items() if part in section.parts}
 
-    def _hit(self, bar: int, step: float, velocity: float, kind: str = "", loose_s: float = 0.0, send: float = 0.0) -> Event:
+    def _hit(
+        self, bar: int, step: float, velocity: float, kind: str = "", loose_s: float = 0.0, send: float = 0.0
+    ) -> Event:
         """One hit, its velocity humanised; `loose_s` is how far it may stray from the grid, never before the start."""
         rng, swing = self.rng, self.character.swing * (1 / 3) * (int(step) % 2 == 1)
-        stray = float(np.clip(rng.normal(0, loose_s / 2), -loose_s, loose_s)) * self.meter.sample_rate if loose_s else 0.0
+        stray = (
+            float(np.clip(rng.normal(0, loose_s / 2), -loose_s, loose_s)) * self.meter.sample_rate if loose_s else 0.0
+        )
         start = max(0, self.meter.frame(bar * STEPS + step + swing) + round(stray))
         return Event(start, float(np.clip(velocity * rng.normal(1.0, 0.06), 0.05, 1.0)), kind=kind, send=send)
 
@@ -154,7 +158,7 @@ class Drums:
 
     def _metal(self, section: Section) -> list[Event]:
         events = []
-        layers = self.metal if section.energy > 0.6 else self.metal[:1]
+        layers = self.metal if section.energy > 0.55 else self.metal[:1]
         for kind, pattern, level in layers:
             for count in range(section.bars * STEPS):
                 bar, step = section.start_bar + count // STEPS, count % STEPS

@@ -84,19 +84,23 @@ def metal(character: Character, kind: str, rng: np.random.Generator, sample_rate
         "pipe": (rng.uniform(190, 260), np.array([1.0, 2.756, 3.9, 5.404, 7.6, 8.933]), 0.30),
         "plate": (rng.uniform(120, 170), np.sort(rng.uniform(1, 16, 14)), 0.42),
     }[kind]
-    time = _time(min(1.4, 5 * decay_s), rate)
-    sound = np.zeros((2, len(time)))
+    time = _time(min(1.4, 5 * decay_s), rate).astype(np.float32)
+    sound = np.zeros((2, len(time)), np.float32)
     for number, ratio in enumerate(ratios):
         frequency = base * ratio * rng.uniform(0.985, 1.015)
         if frequency < 0.2 * rate:
-            envelope = np.exp(-time / (decay_s / (1 + 0.35 * number)))
             # The modes sit elsewhere in each ear: struck metal is wide.
-            phase = 2 * np.pi * frequency * np.array([[1.0], [1.0 + rng.uniform(0.0005, 0.003)]]) * time
-            sound += np.sin(phase + rng.uniform(0, 6)) * envelope / (1 + 0.25 * number)
-    carrier = np.sin(2 * np.pi * base * rng.uniform(1.3, 3.7) * time + 2.5 * np.exp(-time / 0.05) * sound[0])
-    sound = sound * (0.55 + 0.45 * carrier)
-    clank = _band(rng.standard_normal((2, len(time))), 1800, 9000, rate) * np.exp(-time / 0.006)
-    sound = np.tanh((0.5 + 1.5 * character.drive) * sound + 0.9 * clank)
+            ears = np.array([[1.0], [1.0 + rng.uniform(0.0005, 0.003)]]) * (2 * np.pi * frequency)
+            envelope = np.exp(time * np.float32(-(1 + 0.35 * number) / decay_s)) / np.float32(1 + 0.25 * number)
+            sound += np.sin(ears.astype(np.float32) * time + np.float32(rng.uniform(0, 6))) * envelope
+    bend = np.float32(2.5) * np.exp(-time / np.float32(0.05)) * sound[0]
+    carrier = np.sin(np.float32(2 * np.pi * base * rng.uniform(1.3, 3.7)) * time + bend)
+    sound *= np.float32(0.55) + np.float32(0.45) * carrier
+    attack = round(0.05 * rate)
+    clank = _band(rng.standard_normal((2, attack)), 1800, 9000, rate) * np.exp(-time[:attack] / 0.006)
+    sound *= np.float32(0.5 + 1.5 * character.drive)
+    sound[:, :attack] += (0.9 * clank).astype(np.float32)
+    sound = np.tanh(sound)
     return _finish(_decimate(_band(sound, 160, 12_000, rate)), sample_rate)
 
 

@@ -139,7 +139,14 @@ def draw_common(style: Style, seed: int, tempo_bpm: float | None = None, key: st
 
 def _draw_motif(rng: np.random.Generator) -> tuple[MotifNote, ...]:
     """A call in the first bar, and an answer in the second that starts alike and ends elsewhere."""
-    rhythms = ((0, 3, 6, 10, 12), (0, 4, 7, 10, 14), (0, 3, 6, 8, 11, 14), (0, 2, 6, 8, 12), (0, 6, 8, 11), (0, 3, 8, 11))
+    rhythms = (
+        (0, 3, 6, 10, 12),
+        (0, 4, 7, 10, 14),
+        (0, 3, 6, 8, 11, 14),
+        (0, 2, 6, 8, 12),
+        (0, 6, 8, 11),
+        (0, 3, 8, 11),
+    )
     steps = rhythms[int(rng.integers(len(rhythms)))]
     degrees = [0]
     while len(degrees) < len(steps):

@@ -128,7 +128,7 @@ def list_styles(folder: Path) -> list[str]:
 def read_family(path: Path) -> Family:
     """Read and check one family file; raise :class:`StyleError` naming file and key otherwise."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)  # noqa: S506 (a SafeLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeys)
         return Family.model_validate(document)
     except OSError as error:
         raise StyleError(f"{path.name}: cannot be read ({error.strerror}); check the file's permissions") from error
@@ -144,6 +144,8 @@ class UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key has to be one word", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
             seen.add(key.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handlers.stems.oscillator import NoiseBands, chord_table, filtered_wave, play
+from handlers.stems.oscillator import NoiseBands, chord_table, filtered_wave, play, read_loop
 from handlers.stems.score import Event
 from handlers.stems.styles import Character
 from handlers.stems.theory import SCALES, Key, frequency
@@ -46,11 +46,16 @@ def bass_note(event: Event, character: Character, opening: float, glide: float, 
         bank = filtered_wave(character.bass, 1.2 + 3.5 * character.drive, _harmonics(hz, 15_000, sample_rate))
         wave = play(bank, phase, cutoff) + 0.6 * play(bank, phase * np.float32(1.0045) + 0.31, cutoff)
     wave = 0.8 * wave + np.float32(0.7 * character.weight) * np.sin(np.float32(2 * np.pi) * phase)
+    attack_s = 0.15 if character.form == "drift" else 0.002
     driven = np.tanh(np.float32(0.9 + 2.2 * character.drive) * wave)
-    return np.broadcast_to(driven * _gate(event.length, release, 0.002, sample_rate) * np.float32(event.velocity), (2, len(time)))
+    return np.broadcast_to(
+        driven * _gate(event.length, release, attack_s, sample_rate) * np.float32(event.velocity), (2, len(time))
+    )
 
 
-def lead_note(event: Event, character: Character, opening: float, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
+def lead_note(
+    event: Event, character: Character, opening: float, rng: np.random.Generator, sample_rate: int
+) -> np.ndarray:
     """One note of the lead: two detuned oscillators left and right, or a bell by frequency modulation."""
     release = round((0.5 if character.lead == "bell" else 0.08) * sample_rate)
     time = np.arange(event.length + release, dtype=np.float32) / np.float32(sample_rate)
@@ -85,7 +90,7 @@ class Chords:
         self.sample_rate = sample_rate
         self._tables: dict[tuple[str, float], np.ndarray] = {}
 
-    def held(self, event: Event, part: str, opening: np.ndarray) -> np.ndarray:
+    def held(self, event: Event, part: str, opening: np.ndarray, attack_s: float) -> np.ndarray:
         """Return a pad or drone for the event, read from its loop where the event starts.
 
         `opening`, 0..1, shape ``(samples,)``, blends from the dark to the bright loop; `samples` includes the release.
@@ -94,9 +99,8 @@ class Chords:
         if not tables.size:
             tables = self._tables[(part, event.pitch)] = self._draw(part, event.pitch)
         samples = len(opening)
-        index = (np.arange(samples) + event.start) % TABLE
-        dark, bright = tables[0][:, index], tables[1][:, index]
-        attack = (0.02 if part == "drone" else 0.25) * self.sample_rate
+        dark, bright = (read_loop(table, event.start, samples) for table in tables)
+        attack = attack_s * self.sample_rate
         gate = np.minimum(1, np.arange(samples, dtype=np.float32) / np.float32(attack))
         release = samples - event.length
         gate[event.length :] *= (np.cos(np.linspace(0, np.pi, release)) * 0.5 + 0.5).astype(np.float32)
@@ -117,13 +121,21 @@ class Chords:
         loops = [
             [
                 chord_table(
-                    hertz, self.rng, size=TABLE, sample_rate=self.sample_rate, slope=slope + colour, cents=cents, top_hz=top
+                    hertz,
+                    self.rng,
+                    size=TABLE,
+                    sample_rate=self.sample_rate,
+                    slope=slope + colour,
+                    cents=cents,
+                    top_hz=top,
                 )
                 for _ in range(2)
             ]
             for slope, top in zip(slopes, tops, strict=True)
         ]
-        return np.array(loops)
+        left, right = np.moveaxis(np.array(loops), 1, 0)
+        # Two unlike loops alone have no middle and vanish from a mono speaker; a share of each goes across.
+        return np.stack([left + 0.5 * right, right + 0.5 * left], axis=1) / np.float32(1.25**0.5)
 
 
 def riser(event: Event, bands: NoiseBands, character: Character, step_frames: float, sample_rate: int) -> np.ndarray:
@@ -146,7 +158,11 @@ def riser(event: Event, bands: NoiseBands, character: Character, step_frames: fl
 def sink(event: Event, bands: NoiseBands) -> np.ndarray:
     """Noise whose centre falls from air to floor while it fades: the opposite of a riser."""
     done = np.linspace(0, 1, event.length, dtype=np.float32)
-    return bands.swept(7000 * 2.0 ** (-5 * done**0.7), 0.9, event.start) * (1 - done) ** 1.5 * np.float32(0.5 * event.velocity)
+    return (
+        bands.swept(7000 * 2.0 ** (-5 * done**0.7), 0.9, event.start)
+        * (1 - done) ** 1.5
+        * np.float32(0.5 * event.velocity)
+    )
 
 
 def steam(event: Event, bands: NoiseBands, sample_rate: int) -> np.ndarray:
@@ -157,10 +173,13 @@ def steam(event: Event, bands: NoiseBands, sample_rate: int) -> np.ndarray:
     return bands.swept(2500 + 5500 * np.exp(-time / 0.1), 0.7, event.start) * envelope * np.float32(event.velocity)
 
 
-def air(event: Event, bands: NoiseBands, drift: np.ndarray) -> np.ndarray:
-    """Steady machine air, its centre wandering with `drift` (octaves around 1.2 kHz, shape ``(samples,)``)."""
+def air(event: Event, bands: NoiseBands, drift: np.ndarray, edge: int) -> np.ndarray:
+    """Steady machine air, its centre wandering with `drift` (octaves around 1.2 kHz, shape ``(samples,)``).
+
+    It comes and goes within `edge` samples.
+    """
     noise = bands.swept(1200 * 2.0**drift, 1.1, event.start, block=2048)
-    edge = min(8192, noise.shape[1] // 2)
+    edge = min(edge, noise.shape[1] // 2)
     noise[:, :edge] *= np.linspace(0, 1, edge, dtype=np.float32)
     noise[:, -edge:] *= np.linspace(1, 0, edge, dtype=np.float32)
     return noise * np.float32(event.velocity)
