@@ -1,0 +1,117 @@
+"""What a mix step may say, and what a mix will be before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from handlers.contract import Estimate, ItemRecord, references
+from handlers.mix.outlook import describe, estimate
+from handlers.mix.params import MixParams
+
+JOBS = Path(__file__).parents[3] / "config" / "jobs"
+
+
+def parse(**keys: Any) -> MixParams:
+    return MixParams.model_validate({"order": ["a", "b"], **keys})
+
+
+def test_defaults_are_four_seconds_of_equal_power_and_wav() -> None:
+    params = parse()
+    assert (params.transition.kind, params.transition.duration, params.transition.curve) == ("crossfade", 4.0, "equal_power")
+    assert [choice.name for choice in params.formats] == ["wav"]
+    assert params.loudness is None and params.ceiling == -1.0
+
+
+def test_formats_are_names_or_settings() -> None:
+    params = parse(formats=["flac", {"mp3": {"kbps": 192}}, {"ogg": {"quality": 6}}, {"wav": {"bits": 16}}])
+    assert [choice.name for choice in params.formats] == ["flac", "mp3", "ogg", "wav"]
+    assert params.formats[1].mp3.kbps == 192
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"transition": {"kind": "cut"}, "formats": ["wav", {"mp3": {"vbr": 4}}]},
+        {"transition": {"duration": "1.5m"}, "loudness": -14, "title": "x"},
+    ],
+)
+def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None:
+    params = parse(**keys)
+    assert MixParams.model_validate(params.model_dump(mode="json")) == params
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"order": []}, "at least 1 item"),
+        ({"order": "a"}, "valid list"),
+        ({"transition": {"kind": "beatmatch", "bars": 4}}, "'cut' or 'crossfade'"),
+        ({"transition": {"kind": "cut", "duration": 2}}, "a cut has no duration"),
+        ({"transition": {"kind": "cut", "curve": "linear"}}, "a cut has no curve"),
+        ({"transition": {"duration": 0}}, "greater than 0"),
+        ({"transition": {"duration": "4 bars"}}, "is not a time"),
+        ({"transition": {"curve": "s"}}, "'equal_power' or 'linear'"),
+        ({"formats": ["m4a"]}, "'m4a' is not a format: one of wav, flac, mp3, ogg"),
+        ({"formats": [{"mp3": {"kbps": 192}, "ogg": {}}]}, "names mp3 and ogg: one format per list entry"),
+        ({"formats": [{}]}, "names no format"),
+        ({"formats": []}, "at least 1 item"),
+        ({"formats": ["mp3", {"mp3": {"kbps": 320}}]}, "mp3 is asked for twice"),
+        ({"formats": [{"mp3": {"kbps": 192, "vbr": 2}}]}, "exclude each other"),
+        ({"formats": [{"mp3": {"quality": 6}}]}, "Extra inputs"),
+        ({"formats": ["mp3"], "sample_rate": 96_000}, "mp3 holds at most 48000 Hz"),
+        ({"loudness": -3}, "less than or equal to -5"),
+        ({"loudness": "-14"}, "valid number"),
+        ({"limiter": True}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_honoured_is_an_error(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        parse(**keys)
+
+
+def test_every_entry_of_the_order_is_a_reference() -> None:
+    assert list(references(parse(order=["beds", "beds/1", "./a.wav"]))) == [
+        ("order.0", "beds"),
+        ("order.1", "beds/1"),
+        ("order.2", "./a.wav"),
+    ]
+
+
+def test_schema_offers_names_and_settings() -> None:
+    schema = MixParams.model_json_schema()
+    assert ["wav", "flac", "mp3", "ogg"] in [option.get("enum") for option in schema["properties"]["formats"]["items"]["anyOf"]]
+
+
+@pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("industrial-plain.yaml", "mix")])
+def test_shipped_jobs_ask_for_what_there_is(name: str, step: str | None) -> None:
+    text = (JOBS / name).read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=../schema.json\n")
+    job = yaml.safe_load(text)
+    wanted = job["steps"][step] if step else job
+    MixParams.model_validate({key: value for key, value in wanted.items() if key not in ("do", "name")})
+
+
+def test_plain_set_is_estimated_to_the_second_and_byte() -> None:
+    inputs = {"beds": [Estimate(5, 60.0)], "transitions": [Estimate(3, 30.0)]}
+    found = estimate(parse(order=["beds", "transitions"], transition={"kind": "cut"}), inputs)
+    assert (found.items, found.duration_s, found.size_bytes) == (1, 390.0, 17_199_000 * 6)
+
+
+def test_estimate_takes_off_the_crossfades() -> None:
+    inputs = {"a": [Estimate(1, 60.0)], "b": [Estimate(1, 3.0)]}
+    assert estimate(parse(order=["a", "b", "a"], formats=[{"mp3": {"kbps": 128}}]), inputs).duration_s == 120.0
+    assert estimate(parse(order=["a", "c"]), inputs) == Estimate(items=1)
+
+
+def test_description_is_length_level_and_tracks() -> None:
+    tracks = [{"label": "beds/1", "start_s": 0.0, "end_s": 60.0}, {"label": "beds/2", "start_s": 56.0, "end_s": 116.0}]
+    facts = {"duration_s": 116.0, "integrated_lufs": -14.02, "true_peak_dbtp": -1.0, "tempo_bpm": 128.0, "tracks": tracks}
+    assert describe(ItemRecord(1, Path("mix.flac"), facts)) == (
+        "1:56, -14.0 LUFS, -1.0 dBTP, 128 BPM\n0:00  beds/1\n0:56  beds/2"
+    )
