@@ -13,18 +13,20 @@ from typing import Any
 from handlers.contract import Invalid
 from handlers.mix.timeline import Clip, Timeline
 
-SCHEMA = "drophammer.grid/1"
+VERSION = 1
 TEMPO_TOLERANCE_BPM = 0.01
+NAMES = {"beats_s": "beats", "downbeats_s": "downbeats", "onsets_s": "onsets"}
+"""Lists of times in a grid, and what an analysis calls them, whose own names carry no unit."""
 
 
 def merge_grids(timeline: Timeline) -> dict[str, Any] | None:
-    """Build the mix's grid; `None` unless every piece brings one.
+    """Build the mix's grid; `None` unless every piece brings one with beats.
 
     Returns
     -------
     grid
-        `tempo` (beats per minute, `None` if the pieces differ), `beats`, `downbeats`, `onsets` in seconds of the mix,
-        and `sections` as `start_s`, `end_s`, `label`. What not every piece knows is an empty list.
+        `version`, `duration_s`, `tempo_bpm` (`None` if the pieces differ), `beats_s` in seconds of the mix,
+        `downbeats_s` and `onsets_s` where every piece knows them, and `sections` as `start_s`, `end_s`, `label`.
 
     Raises
     ------
@@ -37,10 +39,17 @@ def merge_grids(timeline: Timeline) -> dict[str, Any] | None:
         _Part(clip.start / timeline.sample_rate, *reign, _read(clip))
         for clip, reign in zip(timeline.clips, timeline.reigns(), strict=True)
     ]
-    merged: dict[str, Any] = {"schema": SCHEMA, "tempo": shared_tempo([part.grid.get("tempo") for part in parts])}
-    for name in ("beats", "downbeats", "onsets"):
-        known = all(_are_times(part.grid.get(name)) for part in parts)
-        merged[name] = [time_s for part in parts for time_s in part.times(name)] if known else []
+    merged: dict[str, Any] = {
+        "version": VERSION,
+        "duration_s": timeline.frames / timeline.sample_rate,
+        "tempo_bpm": shared_tempo([part.grid.get("tempo_bpm", part.grid.get("tempo")) for part in parts]),
+    }
+    for name in NAMES:
+        times_s = [part.times(name) for part in parts]
+        if all(moved is not None for moved in times_s):
+            merged[name] = [time_s for moved in times_s for time_s in moved or ()]
+    if "beats_s" not in merged:
+        return None
     merged["sections"] = [section for part in parts for section in part.sections()]
     return merged
 
@@ -76,8 +85,12 @@ class _Part:
     last_s: float
     grid: dict[str, Any]
 
-    def times(self, name: str) -> list[float]:
-        moved = (self.start_s + time_s for time_s in self.grid[name])
+    def times(self, name: str) -> list[float] | None:
+        """Times of the mix that fall where this piece counts; `None` if its grid does not have them."""
+        listed_s = self.grid.get(name, self.grid.get(NAMES[name]))
+        if not _are_times(listed_s):
+            return None
+        moved = (self.start_s + time_s for time_s in listed_s)
         return [round(time_s, 6) for time_s in moved if self.first_s <= time_s < self.last_s]
 
     def sections(self) -> list[dict[str, Any]]:

@@ -162,8 +162,8 @@ def _deliver(
         picture,
         columns,
         timeline.sample_rate,
-        beats_s=grid["beats"] if grid else (),
-        downbeats_s=grid["downbeats"] if grid else (),
+        beats_s=grid["beats_s"] if grid else (),
+        downbeats_s=grid.get("downbeats_s", ()) if grid else (),
         sections=[(*span, clip.source.file.label) for clip, span in zip(timeline.clips, timeline.reigns(), strict=True)],
         title=title,
     )

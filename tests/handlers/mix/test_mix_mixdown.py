@@ -195,11 +195,14 @@ def test_sidecars_come_before_the_primary_and_progress_never_falls_back(mix: Cal
         assert image.format == "PNG"
 
 
-def _with_grid(tmp_path: Path, name: str, tempo_bpm: float, seconds: int = 6) -> InputFile:
+def _with_grid(tmp_path: Path, name: str, tempo_bpm: float, *, own_names: bool = True, seconds: int = 6) -> InputFile:
     sf.write(tmp_path / f"{name}.wav", noise(seconds).T, RATE)
     beats = np.arange(0, seconds, 60 / tempo_bpm).tolist()
-    grid = {"tempo": tempo_bpm, "beats": beats, "downbeats": beats[::4],
-            "sections": [{"start_s": 0, "end_s": seconds, "label": "drop"}]}  # fmt: skip
+    if own_names:
+        grid = {"tempo_bpm": tempo_bpm, "beats_s": beats, "downbeats_s": beats[::4],
+                "sections": [{"start_s": 0, "end_s": seconds, "label": "drop"}]}  # fmt: skip
+    else:
+        grid = {"tempo": tempo_bpm, "beats": beats, "onsets": beats}
     (tmp_path / f"{name}.json").write_text(json.dumps(grid), encoding="utf-8")
     facts = {"tempo_bpm": tempo_bpm, "key": "A minor"}
     return InputFile(tmp_path / f"{name}.wav", name, "0" * 64, facts, {"grid": tmp_path / f"{name}.json"})
@@ -210,14 +213,37 @@ def test_grids_move_with_their_pieces(tmp_path: Path, context_factory: Factory) 
     run(parse(["set"], transition={"duration": 2}), context)
     grid = json.loads(context.delivered("sidecar", label="grid").path.read_text(encoding="utf-8"))
     # Piece b starts at 4 s and counts from the fade's middle at 5 s; beats lie every half second in both.
-    assert grid["beats"] == pytest.approx(np.arange(0, 10, 0.5).tolist())
-    assert grid["downbeats"] == pytest.approx([0, 2, 4, 6, 8])
+    assert grid["beats_s"] == pytest.approx(np.arange(0, 10, 0.5).tolist())
+    assert grid["downbeats_s"] == pytest.approx([0, 2, 4, 6, 8])
     assert grid["sections"] == [
         {"start_s": 0, "end_s": 5, "label": "drop"},
         {"start_s": 5, "end_s": 10, "label": "drop"},
     ]
-    assert (grid["tempo"], context.delivered().facts["tempo_bpm"]) == (120.0, 120.0)
+    assert (grid["tempo_bpm"], context.delivered().facts["tempo_bpm"]) == (120.0, 120.0)
     assert context.delivered().facts["key"] == "A minor"
+
+
+def test_an_analysed_piece_beside_a_rendered_one_gives_what_both_know(tmp_path: Path, context_factory: Factory) -> None:
+    pieces = [_with_grid(tmp_path, "a", 120.0), _with_grid(tmp_path, "b", 120.0, own_names=False)]
+    context = context_factory({"set": pieces})
+    run(parse(["set"], transition={"kind": "cut"}), context)
+    grid = json.loads(context.delivered("sidecar", label="grid").path.read_text(encoding="utf-8"))
+    assert grid["beats_s"] == pytest.approx(np.arange(0, 12, 0.5).tolist())
+    assert "downbeats_s" not in grid and "onsets_s" not in grid
+
+
+def test_a_piece_without_grid_leaves_the_mix_without(tmp_path: Path, context_factory: Factory) -> None:
+    sf.write(tmp_path / "b.wav", noise(6).T, RATE)
+    context = context_factory({"a": _with_grid(tmp_path, "a", 120.0), "b": tmp_path / "b.wav"})
+    run(parse(["a", "b"]), context)
+    assert "grid" not in [one.label for one in context.emitted]
+
+
+def test_a_damaged_grid_is_refused_by_name(tmp_path: Path, context_factory: Factory) -> None:
+    piece = _with_grid(tmp_path, "a", 120.0)
+    piece.sidecars["grid"].write_text("{", encoding="utf-8")
+    with pytest.raises(Invalid, match=r"a: its grid .*a\.json cannot be read"):
+        run(parse(["a"]), context_factory({"a": piece}))
 
 
 def test_pieces_of_two_tempi_have_none_in_common(tmp_path: Path, context_factory: Factory) -> None:
