@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy import ndimage, signal
 
 BLOCK = 32
 """Samples between two values of the limiter's gain, 0.7 ms."""
+_PIECE = 1 << 18
+_REACH = 12
+"""Samples to each side that a value between two samples is computed from."""
+
+
+def join(knots: Sequence[float], values: Sequence[float], samples: int) -> np.ndarray:
+    """Return the straight lines through `values` at the samples `knots`: float32, ``(samples,)``."""
+    # In blocks: interpolation works in double precision, which over ten minutes would be 200 MB at a time.
+    curve = np.empty(samples, np.float32)
+    for start in range(0, samples, _PIECE):
+        stop = min(samples, start + _PIECE)
+        curve[start:stop] = np.interp(np.arange(start, stop), knots, values)
+    return curve
+
+
+def filtered(sections: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """Run second-order sections over the last axis; float32, with the state carried in double precision."""
+    output = np.empty_like(audio)
+    state = np.zeros((len(sections), *audio.shape[:-1], 2))
+    for start in range(0, audio.shape[-1], _PIECE):
+        piece = audio[..., start : start + _PIECE].astype(np.float64)
+        output[..., start : start + _PIECE], state = signal.sosfilt(sections, piece, zi=state)
+    return output
 
 
 def drive(audio: np.ndarray, amount: float) -> np.ndarray:
@@ -36,11 +61,13 @@ def sidechain(starts: list[int], velocities: list[float], samples: int, depth: f
 
 
 def thin(audio: np.ndarray, low_end: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Take the low end away where `low_end`, ``(samples,)``, is under 1: the filter sweep of a build."""
+    """Take the low end away, in place, where `low_end`, ``(samples,)``, is under 1: the filter sweep of a build."""
     if low_end.min() > 0.999:
         return audio
-    low = signal.sosfilt(signal.butter(1, 170, fs=sample_rate, output="sos"), audio).astype(np.float32, copy=False)
-    return audio - (1 - low_end) * low
+    low = filtered(signal.butter(1, 170, fs=sample_rate, output="sos"), audio)
+    low *= 1 - low_end
+    audio -= low
+    return audio
 
 
 def echo(audio: np.ndarray, delay: int, feedback: float, taps: int = 5) -> np.ndarray:
@@ -74,37 +101,60 @@ def room_response(decay_s: float, brightness: float, rng: np.random.Generator, s
     return (response / np.sqrt(np.sum(response**2, axis=1, keepdims=True))).astype(np.float32)
 
 
-def reverberate(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Convolve each channel with its own response, cut to the length of `audio`."""
-    return signal.oaconvolve(audio, response, axes=1)[:, : audio.shape[1]].astype(np.float32, copy=False)
+def reverberate(
+    audio: np.ndarray, response: np.ndarray, pulse: Callable[[float], None], block: int = 1 << 20
+) -> np.ndarray:
+    """Convolve each channel with its own response, cut to the length of `audio`.
+
+    Done in blocks, so that a long stem needs no more memory for it than a short one; `pulse` is called after each with
+    the share done.
+    """
+    samples, tail = audio.shape[1], response.shape[1] - 1
+    wet = np.zeros_like(audio)
+    for start in range(0, samples, block):
+        stop = min(samples, start + block + tail)
+        wet[:, start:stop] += signal.oaconvolve(audio[:, start : start + block], response, axes=1)[:, : stop - start]
+        pulse(min(1.0, (start + block) / samples))
+    return wet
 
 
 def clean(audio: np.ndarray, sample_rate: int, *, side_above_hz: float = 140.0, above_hz: float = 27.0) -> np.ndarray:
     """Take off what lies below hearing, and make the low end mono: the sides begin at `side_above_hz`."""
     mid = (audio[0] + audio[1]) * np.float32(0.5)
     side = (audio[0] - audio[1]) * np.float32(0.5)
-    mid = signal.sosfilt(_highpass(above_hz, sample_rate), mid).astype(np.float32, copy=False)
-    side = signal.sosfilt(_highpass(side_above_hz, sample_rate), side).astype(np.float32, copy=False)
+    mid = filtered(_highpass(above_hz, sample_rate), mid)
+    side = filtered(_highpass(side_above_hz, sample_rate), side)
     return np.stack([mid + side, mid - side])
 
 
-def limiter_gain(audio: np.ndarray, ceiling: float, *, hold_s: float, sample_rate: int) -> np.ndarray:
+def limiter_gain(
+    audio: np.ndarray,
+    ceiling: float,
+    *,
+    hold_s: float,
+    sample_rate: int,
+    pulse: Callable[[float], None] = lambda done: None,
+) -> np.ndarray:
     """Return the gain, ``(samples,)``, that keeps the true peak of `audio` under `ceiling` (linear).
 
     Looks ahead, so that it turns down before the peak and never clips; the same gain for both channels, so that the
-    image stands still. Between samples it sees what a four-times oversampling meter sees.
+    image stands still. Between samples it sees what a four-times oversampling meter sees. `pulse` is called often with
+    the share done.
     """
     samples = audio.shape[1]
-    peaks = _true_peaks(audio, 0.7 * ceiling)
     blocks = -(-samples // BLOCK)
-    peaks = np.pad(peaks, (0, blocks * BLOCK - samples)).reshape(blocks, BLOCK).max(axis=1)
+    peaks = np.zeros(blocks, np.float32)
+    for start in range(0, samples, _PIECE):
+        found = _true_peaks(audio, start, min(samples, start + _PIECE), 0.7 * ceiling)
+        found = np.pad(found, (0, -len(found) % BLOCK)).reshape(-1, BLOCK).max(axis=1)
+        peaks[start // BLOCK : start // BLOCK + len(found)] = found
+        pulse(start / samples)
     needed = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9)).astype(np.float32)
     # Half of what is needed comes slowly, as a hand on the fader; the rest quickly.
     hold = max(3, round(hold_s * sample_rate / BLOCK)) | 1
     slow = _smooth(np.sqrt(needed), hold)
     fast = _smooth(np.minimum(1.0, needed / slow), 7)
-    gain = slow * fast
-    return np.interp(np.arange(samples) / BLOCK - 0.5, np.arange(blocks), gain).astype(np.float32)
+    return join((np.arange(blocks) + 0.5) * BLOCK, slow * fast, samples)
 
 
 def _smooth(gain: np.ndarray, window: int) -> np.ndarray:
@@ -113,22 +163,17 @@ def _smooth(gain: np.ndarray, window: int) -> np.ndarray:
     return ndimage.uniform_filter1d(lowest, window, mode="nearest")
 
 
-def _true_peaks(audio: np.ndarray, floor: float) -> np.ndarray:
-    """Return the peak around each sample over both channels; between samples only where it could pass `floor`."""
-    peaks = np.abs(audio).max(axis=0)
-    near = ndimage.maximum_filter1d(peaks, 3)
-    candidates = np.flatnonzero(near > floor)
-    if not candidates.size:
-        return peaks
-    reach = 12
-    padded = np.pad(audio, ((0, 0), (reach, reach)))
-    taps = _phases(reach)
-    for start in range(0, candidates.size, 65_536):
-        chosen = candidates[start : start + 65_536]
-        window = chosen[:, None] + np.arange(1, 2 * reach + 1)
-        for channel in padded:
-            between = np.abs(channel[window] @ taps).max(axis=1)
-            peaks[chosen] = np.maximum(peaks[chosen], between)
+def _true_peaks(audio: np.ndarray, start: int, stop: int, floor: float) -> np.ndarray:
+    """Return the peak at each sample ``start .. stop`` over both channels, and after it where it could pass `floor`."""
+    before, after = min(start, _REACH), min(audio.shape[1] - stop, _REACH)
+    around = np.pad(audio[:, start - before : stop + after], ((0, 0), (_REACH - before, _REACH - after)))
+    level = np.abs(around).max(axis=0)
+    peaks = level[_REACH:-_REACH].copy()
+    candidates = np.flatnonzero(ndimage.maximum_filter1d(level, 3)[_REACH:-_REACH] > floor)
+    if candidates.size:
+        window = candidates[:, None] + np.arange(1, 2 * _REACH + 1)
+        for channel in around:
+            peaks[candidates] = np.maximum(peaks[candidates], np.abs(channel[window] @ _phases(_REACH)).max(axis=1))
     return peaks
 
 

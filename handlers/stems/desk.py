@@ -8,13 +8,13 @@ that mixes the buses with each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handlers.audio.loudness import measure
+from handlers.audio.loudness import Meter
 from handlers.stems import bus, oscillator, percussion, tones
-from handlers.stems.score import STEPS, Score, stream
+from handlers.stems.score import STEPS, Event, Score, stream
 from handlers.stems.styles import Style
 from handlers.stems.theory import LOWEST_BASS, frequency, pitch
 
@@ -67,14 +67,20 @@ class Desk:
         self.bands = oscillator.noise_bands(self._stream("noise"), SAMPLE_RATE)
         playing = [part for part, events in self.score.events.items() if events]
         for number, part in enumerate(playing):
-            self.pulse(0.7 * number / len(playing))
+            self.reach = (0.6 * number / len(playing), 0.6 * (number + 1) / len(playing))
             players[part](part)
-        self.pulse(0.7)
         master = self._sum()
-        self.pulse(0.9)
         return self._finish(master)
 
     # --- playing ---
+
+    def _events(self, part: str) -> Iterator[Event]:
+        """Yield the events of a part, telling now and then how far it is."""
+        events, (begin, end) = self.score.events[part], self.reach
+        for number, event in enumerate(events):
+            if number % 48 == 0:
+                self.pulse(begin + (end - begin) * number / len(events))
+            yield event
 
     def _opening(self, frame: float) -> float:
         """How open filters are at a sample, 0..1: the section's energy, its rise in builds, and slow movement."""
@@ -101,7 +107,7 @@ class Desk:
             }.get(section.label, (1.0, 1.0))  # fmt: skip
             knots += [begin, end - 1]
             values += [first, last]
-        return np.interp(np.arange(self.samples), knots, values).astype(np.float32)
+        return bus.join(knots, values, self.samples)
 
     def _add(self, part: str, sound: np.ndarray, start: int, gain: float, send: float = 0.0, pan: float = 0.0) -> None:
         """Add a sound to its part's bus and to the room; cut off at the end of the stem."""
@@ -138,7 +144,7 @@ class Desk:
         if part == "kick" and self.character.weight > 0.5 and self.character.form != "drift":
             beat_s = 60 / self.score.common.tempo_bpm
             rumbles = [percussion.rumble(shot, beat_s, self._stream("rumble"), SAMPLE_RATE) for shot in shots[""]]
-        for event in self.score.events[part]:
+        for event in self._events(part):
             section = self.score.section_at(event.start)
             choice = int(rng.integers(len(shots[event.kind])))
             gain = event.velocity**1.3
@@ -150,7 +156,7 @@ class Desk:
 
     def _play_bass(self, part: str) -> None:
         rng = self._stream("bass", "glide")
-        for event in self.score.events[part]:
+        for event in self._events(part):
             glide = float(rng.choice((0.0, 0.0, 0.0, -2.0, 12.0))) + float(rng.normal(0, 0.03))
             opening = self._opening(event.start) * float(rng.uniform(0.85, 1.15))
             sound = tones.bass_note(event, self.character, opening, glide, SAMPLE_RATE)
@@ -159,12 +165,14 @@ class Desk:
     def _play_lead(self, part: str) -> None:
         rng = self._stream("lead")
         lead = np.zeros((2, self.samples), np.float32)
-        for event in self.score.events[part]:
+        for event in self._events(part):
             sound = tones.lead_note(event, self.character, self._opening(event.start), rng, SAMPLE_RATE)
             stop = min(self.samples, event.start + sound.shape[1])
             lead[:, event.start : stop] += sound[:, : stop - event.start]
         delay = self.score.meter.frame(3)
+        self.pulse(self.reach[1])
         lead += np.float32(0.35) * bus.echo(lead, delay, 0.55)
+        self.pulse(self.reach[1])
         self._add(part, lead, 0, 1.0)
 
     def _play_chords(self, part: str) -> None:
@@ -173,21 +181,21 @@ class Desk:
         still = self.character.form == "drift"
         attack_s, release_s = (1.6, 3.0) if still else (0.02, 0.08) if part == "drone" else (0.25, 1.2)
         release = round(release_s * SAMPLE_RATE)
-        for event in self.score.events[part]:
+        for event in self._events(part):
             samples = min(event.length + release, max(self.samples - event.start, event.length + 2))
             knots = np.arange(0, samples + 2048, 2048)
             curve = [self._opening(event.start + int(knot)) for knot in knots]
-            opening = np.interp(np.arange(samples), knots, curve).astype(np.float32)
+            opening = bus.join(knots, curve, samples)
             self._add(part, chords.held(event, part, opening, attack_s), event.start, 1.0, event.send)
 
     def _play_noise(self, part: str) -> None:
         step_frames = self.score.meter.step_frames
-        for event in self.score.events[part]:
+        for event in self._events(part):
             if event.kind == "air":
                 knots = np.arange(0, event.length + 8192, 8192)
                 curve = [2.5 * self._opening(event.start + int(knot)) - 1.5 for knot in knots]
                 still = self.character.form == "drift"
-                drift = np.interp(np.arange(event.length), knots, curve)
+                drift = bus.join(knots, curve, event.length)
                 sound = tones.air(event, self.bands, drift, round((2.5 if still else 0.2) * SAMPLE_RATE))
                 sound *= np.float32(0.4 if still else 1.0)
             elif event.kind == "steam":
@@ -211,14 +219,14 @@ class Desk:
             self.score.meter.frame(3.6),
         )
         response = bus.room_response(character.room_s, character.brightness, self._stream("room"), SAMPLE_RATE)
-        wet = bus.reverberate(self.send, response)
+        wet = bus.reverberate(self.send, response, lambda done: self.pulse(0.6 + 0.2 * done))
         wet *= np.float32(1.1 * character.room)
         # The room breathes with the kick too, half as deep.
         wet *= 0.5 + 0.5 * duck
-        self.pulse(0.8)
         master = wet
         low_end = self._low_end()
-        for name, audio in self.buses.items():
+        for number, (name, audio) in enumerate(self.buses.items()):
+            self.pulse(0.8 + 0.02 * number)
             if name == "drums":
                 audio = bus.thin(audio, low_end, SAMPLE_RATE)
             elif name == "bass":
@@ -230,19 +238,28 @@ class Desk:
         return master
 
     def _finish(self, master: np.ndarray) -> np.ndarray:
+        self.pulse(0.88)
         master = bus.clean(master, SAMPLE_RATE)
-        loudness = measure(master, SAMPLE_RATE).integrated_lufs
+        self.pulse(0.9)
+        meter = Meter(SAMPLE_RATE, 2)
+        for start in range(0, self.samples, 1 << 20):
+            meter.feed(master[:, start : start + (1 << 20)])
+            self.pulse(0.9 + 0.05 * start / self.samples)
+        loudness = meter.result().integrated_lufs
         if math.isfinite(loudness):
             master *= np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
         else:
             # Under 0.4 s of signal there is no loudness to aim at; the limiter alone sets the level.
             master *= np.float32(0.5 / (np.abs(master).max() + 1e-9))
         self.pulse(0.95)
-        master *= bus.limiter_gain(master, 10 ** (CEILING_DBTP / 20), hold_s=0.12, sample_rate=SAMPLE_RATE)
-        meter = self.score.meter
+        ceiling = 10 ** (CEILING_DBTP / 20)
+        master *= bus.limiter_gain(
+            master, ceiling, hold_s=0.12, sample_rate=SAMPLE_RATE, pulse=lambda done: self.pulse(0.95 + 0.05 * done)
+        )
+        grid = self.score.meter
         # A tail rings out under a long fade; a stem of whole bars only needs its last sixteenth.
-        tail = self.samples - meter.frame(meter.bars * STEPS)
-        fade = min(self.samples, max(tail, meter.frame(1)) if meter.tail_steps >= 2 else meter.frame(1) + max(0, tail))
+        tail = self.samples - grid.frame(grid.bars * STEPS)
+        fade = min(self.samples, max(tail, grid.frame(1)) if grid.tail_steps >= 2 else grid.frame(1) + max(0, tail))
         master[:, self.samples - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
         start = 32
         master[:, :start] *= np.linspace(0, 1, start, dtype=np.float32)

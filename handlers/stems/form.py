@@ -88,7 +88,9 @@ def draw_sections(form: str, bars: int, parts: Sequence[str], rng: np.random.Gen
 def _track(units: int, rng: np.random.Generator) -> list[str]:
     if units < 4:
         return [["groove"], ["groove", "drop"], ["intro", "build", "drop"]][units - 1]
-    count = min(units, int(rng.integers(4, 6)) if units < 6 else int(rng.integers(max(5, units // 2), units + 1)))
+    # Seldom more than two units a section: a minute that stays the same for long is no arrangement.
+    fewest = 4 if units < 6 else max(5, round(0.7 * units))
+    count = min(units, int(rng.integers(fewest, max(fewest, units) + 1)))
     # Drawn again until the middle holds a drop and a rest from it; every second draw or so does.
     while True:
         labels = [str(rng.choice(("intro", "intro", "groove")))]

@@ -121,6 +121,9 @@ class Drums:
                 steps = [(step, velocity) for step, velocity in steps if step < start]
                 run = [step for step in range(start, STEPS) if self.rng.random() < 0.75] or [start]
                 steps += [(step, 0.45 + 0.5 * (step - start) / (STEPS - start)) for step in run]
+            elif (bar - section.start_bar) % 4 == 3:
+                # A small fill closes each phrase of four bars.
+                steps += [(step, 0.5) for step in (13, 14, 15) if self.rng.random() < 0.45]
             final = max(step for step, _ in steps) if last else -1
             events += [
                 self._hit(bar, step, velocity, loose_s=0.003, send=THROW if step == final else 0.0)

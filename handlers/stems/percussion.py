@@ -17,7 +17,7 @@ OVERSAMPLING = 2
 def kick(character: Character, tone_hz: float, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """A sine that falls from a click to `tone_hz`, driven until it barks; `weight` makes it longer and lower."""
     rate = sample_rate * OVERSAMPLING
-    time = _time(0.30 + 0.22 * character.weight, rate)
+    time = _time(0.34 + 0.22 * character.weight, rate)
     start = 210 + 140 * character.brightness
     slow, fast = rng.uniform(0.030, 0.034), rng.uniform(0.0055, 0.0065)
     sweep = tone_hz + (start - tone_hz) * np.exp(-time / slow) * 0.55 + 1900 * np.exp(-time / fast) * 0.8
@@ -27,7 +27,10 @@ def kick(character: Character, tone_hz: float, rng: np.random.Generator, sample_
     # A little offset inside the drive gives even harmonics; its constant part is taken off again.
     driven = np.tanh(gain * (body + click) + 0.25 * character.drive) - np.tanh(0.25 * character.drive)
     grit = _band(np.tanh(3 * gain * body), 300, 2600, rate) * character.drive * np.exp(-time / 0.07)
-    return _finish(_decimate(0.85 * driven + 0.35 * grit), sample_rate, attack_s=0.0008)
+    # Drive holds a decaying tone up until it stops at once; the decay that is heard comes after it.
+    hold_s = 0.05 + 0.06 * character.weight
+    decay = np.exp(-np.maximum(0, time - hold_s) / (0.05 + 0.06 * character.weight))
+    return _finish(_decimate((0.85 * driven + 0.45 * grit) * decay), sample_rate, attack_s=0.0008)
 
 
 def rumble(kick_sound: np.ndarray, length_s: float, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
