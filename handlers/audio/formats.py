@@ -12,7 +12,8 @@ from pathlib import Path
 from handlers.contract import Invalid
 
 READABLE = frozenset(
-    {".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".w64", ".rf64", ".caf", ".au"}
+    {".wav", ".wave", ".w64", ".rf64", ".flac", ".mp3", ".ogg", ".oga", ".opus"}
+    | {".aiff", ".aif", ".aifc", ".caf", ".au"}
 )
 """Suffixes that libsndfile decodes."""
 
@@ -112,6 +113,13 @@ def encoding(
     if quality is not None:
         return Encoding(major, default, 1 - _inside("quality", quality, 0, 10) / 10)
     return Encoding(major, subtype or default)
+
+
+def check_length(path: Path | str, how: Encoding, frames: int, channels: int) -> None:
+    """Raise :class:`Invalid` if a WAV of so many frames would pass the 4 GiB it can count."""
+    width = {"FLOAT": 4, "DOUBLE": 8}.get(how.subtype, (how.bits or 0) // 8)
+    if how.format == "WAV" and frames * channels * width > WAV_LIMIT_BYTES:
+        raise Invalid(f"{path}: {frames} frames are more than the 4 GiB that a WAV file holds; ask for flac instead")
 
 
 def check_rate(path: Path | str, sample_rate: int) -> None:

@@ -15,7 +15,10 @@ from pyebur128 import MeasurementMode
 
 # Without MODE_HISTOGRAM: it rounds loudness to 0.1 LU, and every block's energy is only 1 MB an hour.
 _MODE = (
-    MeasurementMode.MODE_I | MeasurementMode.MODE_LRA | MeasurementMode.MODE_TRUE_PEAK | MeasurementMode.MODE_SAMPLE_PEAK
+    MeasurementMode.MODE_I
+    | MeasurementMode.MODE_LRA
+    | MeasurementMode.MODE_TRUE_PEAK
+    | MeasurementMode.MODE_SAMPLE_PEAK
 )
 
 

@@ -24,6 +24,8 @@ PLOT_WIDTH = WIDTH - LEFT - RIGHT
 HEADER, WAVE, GAP, SPECTRUM = 40, 158, 8, 180
 LOWEST_HZ, HIGHEST_HZ = 32.0, 18_000.0
 RANGE_DB = 68.0
+CONTRAST = 1.6
+"""Over 1 darkens what is quiet: dense music stays a picture and does not become a wall."""
 TILT_DB_PER_OCTAVE = 3.0
 """Music falls by about 3 dB an octave; lifted by as much, hats are as visible as the kick."""
 
@@ -51,9 +53,12 @@ _STOPS = (
     (0.85, (250, 150, 40)),
     (1.00, (255, 238, 190)),
 )
+_PLACES = [place for place, _ in _STOPS]
 PALETTE = np.stack(
-    [np.interp(np.linspace(0, 1, 256), [at for at, _ in _STOPS], [rgb[i] for _, rgb in _STOPS]) for i in range(3)], axis=1
+    [np.interp(np.linspace(0, 1, 256), _PLACES, [colour[part] for _, colour in _STOPS]) for part in range(3)], axis=1
 ).astype(np.uint8)
+"""uint8 ``(256, 3)``: colours of the spectrogram from silence to the loudest."""
+_TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900)
 
 
 class Span(NamedTuple):
@@ -121,7 +126,7 @@ def draw_file(
         for block in reader.blocks(1 << 18):
             columns.feed(block)
         rate = reader.info.sample_rate
-    draw_columns(path, columns, rate, beats_s=beats_s, downbeats_s=downbeats_s, sections=sections, spans=spans, title=title)
+    _render(columns, rate, beats_s, downbeats_s, sections, spans, title).save(path, compress_level=4)
 
 
 def draw_columns(
@@ -226,7 +231,7 @@ def _spectrogram(power: np.ndarray, sample_rate: int) -> np.ndarray:
     level = 10 * np.log10(np.maximum(rows, 1e-12)).T
     level += TILT_DB_PER_OCTAVE * np.log2(centres * sample_rate / WINDOW / 1000)[:, None]
     top = max(float(np.percentile(level, 99.7)), -20.0)
-    shade = np.clip((level - top + RANGE_DB) / RANGE_DB, 0, 1) ** 1.25
+    shade = np.clip((level - top + RANGE_DB) / RANGE_DB, 0, 1) ** CONTRAST
     return PALETTE[(shade * 255).astype(np.uint8)]
 
 
@@ -284,7 +289,7 @@ def _write_spans(pen: ImageDraw.ImageDraw, spans: Sequence[Span], axis: _Axis) -
 def _write_axes(pen: ImageDraw.ImageDraw, axis: _Axis, sample_rate: int) -> None:
     font = ImageFont.load_default(11)
     bottom = HEADER + WAVE + GAP + SPECTRUM
-    step = next((s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900) if s * axis.pixels_per_s >= 78), 3600)
+    step = next((tick for tick in _TICKS_S if tick * axis.pixels_per_s >= 78), 3600)
     for tick in range(int(axis.duration_s / step) + 1):
         x = axis.x(tick * step)
         pen.line([(x, bottom + 2), (x, bottom + 6)], DIM, 1)
@@ -296,7 +301,8 @@ def _write_axes(pen: ImageDraw.ImageDraw, axis: _Axis, sample_rate: int) -> None
         if LOWEST_HZ < frequency < highest:
             y = bottom - SPECTRUM * math.log(frequency / LOWEST_HZ) / math.log(highest / LOWEST_HZ)
             pen.line([(LEFT, y), (LEFT + 6, y)], TEXT, 1)
-            pen.text((LEFT + 9, y), label, TEXT, ImageFont.load_default(10), anchor="lm", stroke_width=2, stroke_fill=BACKGROUND)
+            small = ImageFont.load_default(10)
+            pen.text((LEFT + 9, y), label, TEXT, small, anchor="lm", stroke_width=2, stroke_fill=BACKGROUND)
 
 
 def clock(time_s: float, *, tenths: bool = False) -> str:

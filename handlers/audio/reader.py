@@ -52,8 +52,8 @@ class _Sequential(sf.SoundFile):
 
 
 PREROLL = 9216
-"""Samples decoded and thrown away before a place in an MP3 or OGG: eight MP3 frames, more than the longest Vorbis block.
-Their frames lean on those before them; without it the first 28 to 757 samples after a seek were measured to be wrong."""
+"""Samples decoded and thrown away before a place in an MP3 or OGG: eight MP3 frames, more than the longest Vorbis
+block. Frames lean on those before them; without it up to the first 757 samples after a seek were measured wrong."""
 
 
 class Reader:
@@ -113,8 +113,8 @@ class Reader:
         if self._may_hold_nan and not np.isfinite(block).all():
             frame, channel = np.argwhere(~np.isfinite(block))[0]
             raise Invalid(
-                f"{self.path}: holds {block[frame, channel]} at {(self.position + frame) / self.info.sample_rate:.4f} s, "
-                f"channel {channel + 1}: export it again without NaN or infinity"
+                f"{self.path}: holds {block[frame, channel]} at "
+                f"{(self.position + frame) / self.info.sample_rate:.4f} s, channel {channel + 1}: export it again without NaN or infinity"
             )
         self.position += len(block)
         return np.ascontiguousarray(block.T)

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 import soundfile as sf
 
-from handlers.audio.formats import BLOCK, TAGS, WAV_LIMIT_BYTES, Encoding, check_rate, encoding
+from handlers.audio.formats import BLOCK, TAGS, Encoding, check_length, check_rate, encoding
 from handlers.contract import Invalid, Transient
 
 SYSTEM_ERROR = 2
@@ -102,9 +102,7 @@ class Writer:
         if not np.isfinite(audio).all():
             raise Invalid(f"{self.path}: the audio to write holds NaN or infinity")
         self.frames += audio.shape[1]
-        width = {"FLOAT": 4, "DOUBLE": 8}.get(self.encoding.subtype, (self.encoding.bits or 0) // 8)
-        if self.encoding.format == "WAV" and self.frames * self.channels * width > WAV_LIMIT_BYTES:
-            raise Invalid(f"{self.path}: a WAV file holds at most 4 GiB; ask for flac instead")
+        check_length(self.path, self.encoding, self.frames, self.channels)
         for start in range(0, audio.shape[1], BLOCK):
             block = audio[:, start : start + BLOCK].T
             if self.encoding.bits:

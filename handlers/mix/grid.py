@@ -66,7 +66,8 @@ def _read(clip: Clip) -> dict[str, Any]:
     try:
         grid = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Invalid(f"{clip.source.file.label}: its grid {path} cannot be read ({error}); analyse it again") from error
+        label = clip.source.file.label
+        raise Invalid(f"{label}: its grid {path} cannot be read ({error}); analyse it again") from error
     if not isinstance(grid, dict):
         raise Invalid(f"{clip.source.file.label}: its grid {path} holds a {type(grid).__name__}, not an object")
     return grid

@@ -26,7 +26,9 @@ def gain_towards(measured: Loudness, loudness: float, ceiling: float) -> tuple[f
         Why the loudness is not reached, if it is not.
     """
     if not math.isfinite(measured.integrated_lufs):
-        return 0.0, f"loudness: {loudness:g} LUFS cannot be reached: the mix is silent or shorter than 0.4 s; level kept"
+        return 0.0, (
+            f"loudness: {loudness:g} LUFS cannot be reached: the mix is silent or shorter than 0.4 s; level kept"
+        )
     wanted_db = loudness - measured.integrated_lufs
     room_db = ceiling - measured.true_peak_dbtp
     if wanted_db <= room_db:

@@ -16,7 +16,7 @@ import numpy as np
 from handlers.audio.columns import Columns
 from handlers.audio.crossfade import Curve
 from handlers.audio.files import probe
-from handlers.audio.formats import Encoding, check_rate
+from handlers.audio.formats import Encoding, check_length, check_rate
 from handlers.audio.loudness import Loudness, Meter
 from handlers.audio.picture import PLOT_WIDTH, draw_columns
 from handlers.contract import Context, Invalid
@@ -60,6 +60,7 @@ def run(params: MixParams, context: Context) -> None:
     timeline = plan(sources, fade_s=params.transition.duration or 0.0, sample_rate=params.sample_rate)
     for choice in params.formats:
         check_rate(f"mix.{choice.name}", timeline.sample_rate)
+        check_length(f"mix.{choice.name}", encoding_of(choice), timeline.frames, timeline.channels)
     for sentence in timeline.shortened:
         context.warn(sentence)
     _log_conversions(timeline, context)
@@ -71,9 +72,7 @@ def run(params: MixParams, context: Context) -> None:
         context.warn(warning)
     untouched = params.transition.kind == "cut" and gain_db == 0 and not timeline.converted
     shared = _shared_subtype(sources) if untouched else None
-    files = [
-        (context.workdir / f"mix.{choice.name}", encoding_of(choice, shared)) for choice in params.formats
-    ]
+    files = [(context.workdir / f"mix.{choice.name}", encoding_of(choice, shared)) for choice in params.formats]
     columns = Columns(timeline.frames, PLOT_WIDTH)
     title = params.title or context.job_name
     encode(mix.play("encoding"), gain_db, timeline, files, columns, {"title": title, "software": "Drophammer"})
@@ -164,7 +163,7 @@ def _deliver(
         timeline.sample_rate,
         beats_s=grid["beats_s"] if grid else (),
         downbeats_s=grid.get("downbeats_s", ()) if grid else (),
-        sections=[(*span, clip.source.file.label) for clip, span in zip(timeline.clips, timeline.reigns(), strict=True)],
+        sections=[(*span, track["label"]) for track, span in zip(tracks, timeline.reigns(), strict=True)],
         title=title,
     )
     context.emit(ITEM, picture, "sidecar", label="picture")

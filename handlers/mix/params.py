@@ -25,7 +25,8 @@ class Transition(Params):
     """Length of the overlap in seconds, 4 without it; at most half of either piece, else it is shortened with a
     warning. A cut has none."""
     curve: Literal["equal_power", "linear"] | None = None
-    """`equal_power` (without it) keeps the level of unlike pieces; `linear` that of the same material. A cut has none."""
+    """`equal_power` (without it) keeps the level of unlike pieces; `linear` that of the same material. A cut has
+    none."""
 
     @model_validator(mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from tests.fixtures.sound import noise, tone
 
 RATE = 44_100
 WAVE = slice(picture.HEADER, picture.HEADER + picture.WAVE)
-SPECTRUM = slice(picture.HEADER + picture.WAVE + picture.GAP, picture.HEADER + picture.WAVE + picture.GAP + picture.SPECTRUM)
+SPECTRUM = slice(WAVE.stop + picture.GAP, WAVE.stop + picture.GAP + picture.SPECTRUM)
 MIDDLE = picture.LEFT + picture.PLOT_WIDTH // 2
 
 

@@ -138,7 +138,8 @@ def test_every_format_is_readable_and_of_exact_length(mix: Callable[..., Any]) -
 
 
 def test_rates_and_channels_are_converted_once_and_named(mix: Callable[..., Any]) -> None:
-    context = mix(tone(440, 2, 48_000), tone(440, 2, 11_025, channels=1), rates=(48_000, 11_025), transition={"duration": 0.5})
+    pieces = tone(440, 2, 48_000), tone(440, 2, 11_025, channels=1)
+    context = mix(*pieces, rates=(48_000, 11_025), transition={"duration": 0.5})
     primary = context.delivered()
     assert (primary.facts["sample_rate"], primary.facts["channels"]) == (48_000, 2)
     assert primary.facts["frames"] == round(3.5 * 48_000)
@@ -184,7 +185,8 @@ def test_sidecars_come_before_the_primary_and_progress_never_falls_back(mix: Cal
     assert [(one.kind, one.label) for one in context.emitted] == [
         ("sidecar", "tracklist"), ("sidecar", "picture"), ("rendition", ""), ("primary", ""),
     ]  # fmt: skip
-    assert list(dict.fromkeys(phase for phase, *_ in context.progressed)) == ["loading", "working", "encoding", "checking"]
+    phases = list(dict.fromkeys(phase for phase, *_ in context.progressed))
+    assert phases == ["loading", "working", "encoding", "checking"]
     for phase in ("working", "encoding", "checking"):
         told = [(done, total) for name, done, total, _ in context.progressed if name == phase]
         assert told == sorted(told) and told[-1][0] == pytest.approx(told[-1][1])
@@ -297,6 +299,15 @@ def test_surround_beside_stereo_is_refused_by_name(mix: Callable[..., Any]) -> N
 def test_rate_that_a_format_cannot_hold_is_refused_before_work(mix: Callable[..., Any]) -> None:
     with pytest.raises(Invalid, match="mp3 cannot hold 96000 Hz"):
         mix(noise(1, 96_000), rates=(96_000,), formats=["mp3"])
+
+
+def test_a_wav_over_four_gibibytes_is_refused_before_work(tmp_path: Path, context_factory: Factory) -> None:
+    sf.write(tmp_path / "a.wav", np.zeros((60 * RATE, 2)), RATE)
+    # 280 minutes of 24-bit stereo are 4.4 GB.
+    context = context_factory({"a": tmp_path / "a.wav"})
+    with pytest.raises(Invalid, match="4 GiB that a WAV file holds; ask for flac"):
+        run(parse(["a"] * 280, transition={"kind": "cut"}), context)
+    assert {phase for phase, *_ in context.progressed} == {"loading"}
 
 
 def test_cancelling_stops_within_a_block(tmp_path: Path, context_factory: Factory) -> None:

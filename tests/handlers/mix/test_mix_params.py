@@ -22,7 +22,8 @@ def parse(**keys: Any) -> MixParams:
 
 def test_defaults_are_four_seconds_of_equal_power_and_wav() -> None:
     params = parse()
-    assert (params.transition.kind, params.transition.duration, params.transition.curve) == ("crossfade", 4.0, "equal_power")
+    transition = params.transition
+    assert (transition.kind, transition.duration, transition.curve) == ("crossfade", 4.0, "equal_power")
     assert [choice.name for choice in params.formats] == ["wav"]
     assert params.loudness is None and params.ceiling == -1.0
 
@@ -84,8 +85,8 @@ def test_every_entry_of_the_order_is_a_reference() -> None:
 
 
 def test_schema_offers_names_and_settings() -> None:
-    schema = MixParams.model_json_schema()
-    assert ["wav", "flac", "mp3", "ogg"] in [option.get("enum") for option in schema["properties"]["formats"]["items"]["anyOf"]]
+    options = MixParams.model_json_schema()["properties"]["formats"]["items"]["anyOf"]
+    assert ["wav", "flac", "mp3", "ogg"] in [option.get("enum") for option in options]
 
 
 @pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("industrial-plain.yaml", "mix")])
@@ -111,7 +112,8 @@ def test_estimate_takes_off_the_crossfades() -> None:
 
 def test_description_is_length_level_and_tracks() -> None:
     tracks = [{"label": "beds/1", "start_s": 0.0, "end_s": 60.0}, {"label": "beds/2", "start_s": 56.0, "end_s": 116.0}]
-    facts = {"duration_s": 116.0, "integrated_lufs": -14.02, "true_peak_dbtp": -1.0, "tempo_bpm": 128.0, "tracks": tracks}
+    levels = {"integrated_lufs": -14.02, "true_peak_dbtp": -1.0}
+    facts = {"duration_s": 116.0, "tempo_bpm": 128.0, "tracks": tracks, **levels}
     assert describe(ItemRecord(1, Path("mix.flac"), facts)) == (
         "1:56, -14.0 LUFS, -1.0 dBTP, 128 BPM\n0:00  beds/1\n0:56  beds/2"
     )
