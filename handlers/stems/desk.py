@@ -25,9 +25,9 @@ CEILING_DBTP = -1.3
 
 # Level of each part on its bus, and its share into the room; found by measuring bands of finished stems.
 _LEVELS = {
-    "kick": (0.86, 0.03), "snare": (0.62, 0.16), "hats": (0.46, 0.06), "metal": (0.42, 0.26),
-    "bass": (0.42, 0.02), "lead": (0.20, 0.30), "pad": (0.11, 0.30), "drone": (0.12, 0.12),
-    "texture": (0.09, 0.25), "riser": (0.24, 0.25), "impact": (0.75, 0.30), "rumble": (0.24, 0.0),
+    "kick": (0.86, 0.03), "snare": (0.56, 0.16), "hats": (0.68, 0.06), "metal": (0.42, 0.26),
+    "bass": (0.42, 0.02), "lead": (0.17, 0.30), "pad": (0.11, 0.30), "drone": (0.12, 0.12),
+    "texture": (0.09, 0.25), "riser": (0.32, 0.25), "impact": (0.75, 0.30), "rumble": (0.24, 0.0),
 }  # fmt: skip
 _BUSES = {
     "drums": ("kick", "snare", "hats", "metal", "impact"),
@@ -35,6 +35,8 @@ _BUSES = {
     "harmony": ("lead", "pad", "drone"),
     "noise": ("texture", "riser"),
 }
+_DRIVES = {"drums": 0.55, "bass": 1.0, "harmony": 0.4, "noise": 0.4}
+"""Share of the style's drive on each bus; the hits of the drums are driven one by one already."""
 _PANS = {"anvil": -0.45, "pipe": 0.5, "plate": 0.1, "closed": 0.22, "open": -0.18}
 _VARIATIONS = 5
 """One-shots of each sound: enough that neighbours differ, few enough to make them in a tenth of a second."""
@@ -140,6 +142,9 @@ class Desk:
         shots = {
             kind: self._one_shots(part, kind) for kind in sorted({event.kind for event in self.score.events[part]})
         }
+        # A clap is short where a gated snare is long; far away in a drift even an impact is soft.
+        balance = 1.7 if (part, self.character.snare) == ("snare", "clap") else 1.0
+        balance *= 0.5 if self.character.form == "drift" else 1.0
         rumbles = []
         if part == "kick" and self.character.weight > 0.5 and self.character.form != "drift":
             beat_s = 60 / self.score.common.tempo_bpm
@@ -147,7 +152,7 @@ class Desk:
         for event in self._events(part):
             section = self.score.section_at(event.start)
             choice = int(rng.integers(len(shots[event.kind])))
-            gain = event.velocity**1.3
+            gain = event.velocity**1.3 * balance
             pan = _PANS.get(event.kind, 0.0) * self.character.width
             self._add(part, shots[event.kind][choice], event.start, gain, event.send, pan)
             # The rumble belongs to full sections; where it always played, nothing would drop.
@@ -233,7 +238,7 @@ class Desk:
                 audio *= duck * low_end
             else:
                 audio *= 0.35 + 0.65 * duck
-            master += bus.drive(audio, character.drive if name in ("drums", "bass") else 0.4 * character.drive)
+            master += bus.drive(audio, _DRIVES[name] * character.drive)
         self.buses.clear()
         return master
 

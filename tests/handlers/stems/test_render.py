@@ -187,3 +187,40 @@ def test_the_sidechain_ducks_at_the_kick_and_comes_back():
     assert gain[1000] == pytest.approx(0.2)
     assert gain[0] == gain[5000] == gain[-1] == 1.0
     assert np.all(np.diff(gain[1000:5000]) >= 0)
+
+
+def test_a_room_in_blocks_is_the_room_in_one_piece():
+    rng = np.random.default_rng(1)
+    audio = rng.standard_normal((2, 9000)).astype(np.float32)
+    response = rng.standard_normal((2, 700)).astype(np.float32)
+    whole = np.stack([np.convolve(*pair)[:9000] for pair in zip(audio, response, strict=True)])
+    shares = []
+    blocks = bus.reverberate(audio, response, shares.append, block=2048)
+    assert np.abs(blocks - whole).max() < 1e-3 * np.abs(whole).max()
+    assert shares[-1] == 1.0
+
+
+def test_a_filter_carries_its_state_over_pieces():
+    sections = signal.butter(2, 100, fs=SAMPLE_RATE, output="sos")
+    audio = np.random.default_rng(2).standard_normal((2, 600_000)).astype(np.float32)
+    assert np.abs(bus.filtered(sections, audio) - signal.sosfilt(sections, audio)).max() < 1e-5
+
+
+def test_echoes_come_a_delay_apart_and_change_sides():
+    click = np.zeros((2, 1000), np.float32)
+    click[0, 0] = 1.0
+    wet = bus.echo(click, 300, 0.5)
+    assert [(int(side), int(at), float(wet[side, at])) for side, at in np.argwhere(wet)] == [
+        (0, 600, 0.25), (1, 300, 0.5), (1, 900, 0.125),
+    ]  # fmt: skip
+
+
+def test_a_stem_without_whole_bars_rings_out(style):
+    """After the last whole bar there is one hit, and then only its tail."""
+    stem = render(style("industrial/bed"), 21.0, 2, tempo_bpm=128)
+    meter = stem.score.meter
+    tail = stem.audio[:, meter.frame(meter.bars * STEPS) :]
+    assert meter.tail_steps > 2
+    quarters = [float(np.mean(piece**2)) for piece in np.array_split(tail, 4, axis=1)]
+    assert quarters == sorted(quarters, reverse=True)
+    assert quarters[-1] < 0.02 * quarters[0]
