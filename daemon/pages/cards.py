@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 from daemon.pages.formats import clock, size, took
 from daemon.pages.markup import Html, tag
-from daemon.pages.view import File, Item, Mark, Step
+from daemon.pages.view import FIRST, File, Item, Mark, Step
 
 MANY = 24
 """From this many items on, players and pictures load when they are reached, not with the page."""
 MOST = 100
 """A step's further items are listed under the cards with a link each."""
-LEAST_WIDE = 480.0
+LEAST_WIDE = 180.0
 """Recordings of this many seconds and more take the page's whole width."""
 
 
@@ -22,7 +22,7 @@ def section(step: Step, *, first: bool, many: bool) -> Html:
     count = f"{len(step.items)} items, " if len(step.items) > 1 else ""
     lasted = f" in {took(step.entry['took_s'])}" if step.entry["took_s"] is not None else ""
     alone = len(step.items) == 1
-    shown = [card(item, step.name if alone else item.label, wide=alone and (first or _is_long(item)), many=many)
+    shown = [card(item, item.label, wide=alone and (first or _is_long(item)), many=many)
              for item in step.items[:MOST]]  # fmt: skip
     rest = [tag("li", tag("a", item.label, href=item.primary.href)) for item in step.items[MOST:] if item.primary]
     return tag(
@@ -48,7 +48,7 @@ def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
         item.picture and _scope(item, item.picture, name, lazy),
         tag(
             "div",
-            tag("div", tag("h3", name), item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
+            tag("div", tag("h3", name if item.primary is None or not wide else item.primary.name), item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
                 tag("span", length, class_="dim"), class_="title"),  # fmt: skip
             item.heard and _player(item, name, many),
             item.prompt and tag("blockquote", item.prompt, class_="prompt"),
@@ -67,7 +67,7 @@ def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
 
 def _scope(item: Item, picture: File, name: str, lazy: str | None) -> Html:
     what = "Waveform and spectrogram" if item.audio else "Waveform, spectrogram and analysis"
-    image = tag("img", src=picture.href, alt=f"{what} of {name}", width=1600, height=420, loading=lazy, decoding="async")
+    image = tag("img", src=picture.href, alt=f"{what} of {name}", width=1600, height=420, loading=lazy)
     return tag("div", image, class_="scope")
 
 
@@ -77,12 +77,13 @@ def _player(item: Item, name: str, many: bool) -> Html:
     return tag("audio", sources, links, controls=True, preload="none" if many else "metadata", aria_label=f"Player: {name}")
 
 
-def _facts(item: Item) -> Html | None:
-    pairs = [(entry.name, entry.text) for entry in item.measurements]
-    pairs += [(name, text) for name, text in (("Seed", item.seed), ("Licence", item.licence)) if text]
-    if not pairs:
-        return None
-    return tag("dl", [tag("div", tag("dt", name), tag("dd", text)) for name, text in pairs], class_="facts")
+def _facts(item: Item) -> Iterator[Html]:
+    first = [(entry.name, entry.text) for entry in item.measurements if entry.key in FIRST] + [("Seed", item.seed)]
+    rest = [(entry.name, entry.text) for entry in item.measurements if entry.key not in FIRST] + [("Licence", item.licence)]
+    for pairs, class_ in ((first, "facts"), (rest, "facts minor")):
+        shown = [tag("div", tag("dt", name), tag("dd", text)) for name, text in pairs if text]
+        if shown:
+            yield tag("dl", shown, class_=class_)
 
 
 def _marks(item: Item, marks: tuple[Mark, ...], what: str, class_: str) -> Html:

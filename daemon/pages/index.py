@@ -17,7 +17,7 @@ from daemon.pages.markup import Html, render, tag
 from daemon.pages.reason import advice, headline
 from daemon.pages.repeat import command, other_seed
 from daemon.pages.report import PROCEDURAL
-from daemon.pages.view import Item, Page, Step
+from daemon.pages.view import Page, Step
 
 PICTURE_LEFT, PICTURE_RIGHT = 14 / 1600, 14 / 1600
 """Where time begins and ends in a picture, as a share of its width. A test holds them to the code that draws it."""
@@ -61,7 +61,7 @@ def _header(page: Page) -> Html:
         "header",
         tag("a", "Skip to the results", class_="skip", href="#main"),
         tag("p", tag("b", "Drophammer"), " · ", tag("time", date(job["finished_at"]), datetime=job["finished_at"]), class_="kicker"),
-        tag("h1", page.name),
+        tag("h1", page.name, class_="long" if len(page.name) > 32 else None),
         tag("p", badges, class_="badges"),
         _notices(page),
         tag("dl", [tag("div", tag("dt", name), tag("dd", text)) for name, text in _numbers(page) if text], class_="numbers"),
@@ -78,7 +78,9 @@ def _notices(page: Page) -> Iterator[Html]:
 
 def _numbers(page: Page) -> Iterator[tuple[str, str]]:
     result = page.result
-    if result and len(result.items) == 1:
+    if page.job["state"] != "done":
+        pass  # What was finished on the way is not what was asked for.
+    elif result and len(result.items) == 1:
         item = result.items[0]
         yield "Length", "" if item.duration_s is None else clock(item.duration_s)
         yield from ((entry.name, entry.text) for entry in item.measurements if entry.key in ("tempo_bpm", "key", "integrated_lufs"))
@@ -121,7 +123,7 @@ def _repeat(page: Page) -> Html:
     seed = page.job["seed"]
     if page.text is None:
         words = tag("p", "Write ", tag("code", f"seed: {seed}"), " into it to get the same again, another number for a variation.")
-        return tag("section", tag("h2", "The job file"), words, tag("pre", page.job["document"]), id="repeat")
+        return tag("section", tag("h2", "The job file"), words, tag("pre", page.job["document"], class_="file"), id="repeat")
     line = command(page.place, page.name, seed, page.text)
     drawn = "Its file named no seed; this one was drawn." if page.seed_drawn else "The seed is the job file's own."
     return tag(
@@ -131,7 +133,7 @@ def _repeat(page: Page) -> Html:
             "div",
             tag(
                 "div",
-                tag("div", tag("h3", "The same again"), _button("Copy", "same"), class_="row"),
+                tag("div", tag("h3", "The same again"), _button("Copy repeat", "same"), class_="row"),
                 tag("p", drawn, class_="dim"),
                 _job_text(page, seed, "same"),
                 line and [tag("p", "Or from the checkout:", class_="dim"), tag("pre", line)],
@@ -139,7 +141,7 @@ def _repeat(page: Page) -> Html:
             tag(
                 "div",
                 tag("div", tag("h3", "A variation"), tag("span", tag("button", "Draw a seed", type="button", data_draw="other"), " ",
-                    _button("Copy", "other")), class_="row"),  # fmt: skip
+                    _button("Copy variation", "other")), class_="row"),  # fmt: skip
                 tag("p", "The same request with another seed.", class_="dim"),
                 _job_text(page, other_seed(seed, page.job["id"]), "other"),
             ),
@@ -150,12 +152,12 @@ def _repeat(page: Page) -> Html:
 
 
 def _button(words: str, target: str) -> Html:
-    return tag("button", words, type="button", class_="strong", data_copy=target)
+    return tag("button", words, type="button", class_="strong", data_copy=target, aria_live="polite")
 
 
 def _job_text(page: Page, seed: int, name: str) -> Html:
     assert page.text is not None
-    return tag("pre", page.text.before, tag("mark", seed), page.text.after, id=name, tabindex="0", aria_label="Job file")
+    return tag("pre", page.text.before, tag("mark", seed), page.text.after, id=name, class_="file", tabindex="0", aria_label="Job file")
 
 
 def _footer(page: Page) -> Html:
@@ -165,6 +167,3 @@ def _footer(page: Page) -> Html:
     keys = tag("span", tag("kbd", "Space"), " plays and pauses, ", tag("kbd", "←"), " ", tag("kbd", "→"), " seek 5 s, with ",
                tag("kbd", "Shift"), " 30 s", class_="keys")  # fmt: skip
     return tag("footer", tag("span", made + gpu), render(keys))
-
-
-__all__ = ["PICTURE_LEFT", "PICTURE_RIGHT", "Item", "write"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from daemon.pages.formats import one_line, visible
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|@", re.IGNORECASE)
-_AT_START = re.compile(r"^(?:([#+=-])|(\d+)([.)]))")
+_AT_START = re.compile(r"^(?:([#+=-])|(\d+)([.)])(?=\s|$))")
 
 
 def escape(text: object) -> str:

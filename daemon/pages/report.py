@@ -28,11 +28,11 @@ def _opening(page: Page) -> Iterator[str]:
         yield f"**PROCEDURAL**: {PROCEDURAL}."
     if job["state"] != "done":
         yield f"**{escape(job['state'])}**: {escape(reason.headline(page))}\n\n{fenced(reason.advice(page), 'text')}"
-    length_s = page.result.items[-1].duration_s if page.result and len(page.result.items) == 1 else None
+    length_s = page.result.items[0].duration_s if page.result and len(page.result.items) == 1 and job["state"] == "done" else None
     rows = [
         ("Job", code(job["id"])),
         ("State", escape(job["state"]) + (f", failures: {job['failures']}" if job["failures"] else "")),
-        ("Finished", date(job["finished_at"])),
+        ("Finished", escape(date(job["finished_at"]))),
         ("Took", took(page.took_s)),
         ("Length", clock(length_s) if length_s is not None else ""),
         ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "")),
@@ -93,7 +93,7 @@ def _step_row(step: Step) -> tuple[str, ...]:
     entry = step.entry
     version = f" {entry['handler_version']}" if entry["handler_version"] else ""
     return (
-        escape(step.name), escape(step.handler + version), escape(entry["state"]), escape(entry["lane"]), time_of_day(entry["started_at"]),
+        escape(step.name), escape(step.handler + version), escape(entry["state"]), escape(entry["lane"]), escape(time_of_day(entry["started_at"])),
         took(entry["took_s"]), took(entry["cpu_s"]), size(entry["peak_memory_bytes"]), str(len(entry["attempts"])),
     )  # fmt: skip
 

@@ -170,7 +170,8 @@ def hostile(shelf: Shelf) -> Made:
     step = step_entry(HOSTILE, HOSTILE, [item], params={HOSTILE: HOSTILE}, warnings=[HOSTILE], attempts=attempts, started_at=HOSTILE,
                       inputs=[{"label": HOSTILE, "path": HOSTILE, "sha256": HOSTILE}])  # fmt: skip
     document = f"name: {HOSTILE!r}\nsteps: </pre><script>alert(2)</script>\n```\n"
-    return shelf.folder, manifest_of([step], name=HOSTILE, reason=HOSTILE, state="failed", procedural=True, document=document, failures=3)
+    return shelf.folder, manifest_of([step], name=HOSTILE, reason=HOSTILE, state="failed", procedural=True, document=document, failures=3,
+                                     finished_at=HOSTILE, from_job=HOSTILE)
 
 
 @pytest.fixture
