@@ -96,6 +96,13 @@ class ErrandDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Published(Event):
+    """Folders have been renamed into place; the ledger may say so."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Command(Event):
     """A request on the control socket; `reply` takes the answer, once the transaction is committed."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from daemon.core import Core
-from daemon.events import Event
+from daemon.events import Published
 from daemon.jobs import DONE, PUBLISHING
 from daemon.outbox import deliver
 from daemon.progress import Progress
@@ -20,13 +20,6 @@ from daemon.progress import Progress
 log = structlog.get_logger()
 
 TRY_AGAIN_S = 10.0
-
-
-class Published(Event):
-    """Folders have been renamed into place; the ledger may say so."""
-
-    def __init__(self, job_ids: Sequence[str]) -> None:
-        self.job_ids = tuple(job_ids)
 
 
 class Publication:
@@ -67,7 +60,7 @@ class Publication:
         self.renames.clear()
         if done:
             self.core.outbox.sync()
-            self.core.post(Published(done))
+            self.core.post(Published(tuple(done)))
 
     def published(self, event: Published) -> None:
         """Write that jobs have ended; only now do `wait` and the commands of on_done hear of it."""

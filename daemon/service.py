@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from daemon.barrier import raise_barrier
 
 raise_barrier()  # Before anything that would import numpy because it happens to be installed.
+
+import structlog  # noqa: E402
 
 from daemon import VERSION  # noqa: E402
 from daemon.commands import Commands  # noqa: E402
@@ -36,6 +36,7 @@ from daemon.events import (  # noqa: E402
     Event,
     FirstScanDone,
     JobFileSettled,
+    Published,
     Signal,
     Tick,
     WatchNotice,
@@ -51,7 +52,7 @@ from daemon.logs import Journal, configure  # noqa: E402
 from daemon.notify import Notify  # noqa: E402
 from daemon.outbox import Outbox  # noqa: E402
 from daemon.progress import Progress  # noqa: E402
-from daemon.publication import Publication, Published  # noqa: E402
+from daemon.publication import Publication  # noqa: E402
 from daemon.readiness import Readiness  # noqa: E402
 from daemon.recovery import Recovery  # noqa: E402
 from daemon.settings import SettingsError, load  # noqa: E402

@@ -1,0 +1,346 @@
+"""The whole path, with the real daemon: drop, ledger, lane, handler, outbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.control import ControlError
+from tests.conftest import House, eventually
+
+
+def test_a_dropped_job_is_published_whole(running: House) -> None:
+    running.drop("first.yaml", {"do": "probe", "items": 2, "text": "hello", "seed": 7})
+    job = running.ended("first")
+    folder = Path(job["folder"])
+    assert folder.parent == running.outbox
+    assert {"first_probe_1.txt", "first_probe_2.txt", "job.yaml", "manifest.json", "report.md", "index.html", "log.jsonl"} == set(os.listdir(folder))
+    assert (folder / "first_probe_2.txt").read_text() == "hello 2\n"
+    assert (running.outbox / "latest").resolve() == folder
+    assert not (running.inbox / "first.yaml").exists()
+    assert (running.inbox / "accepted" / f"{job['id']}.yaml").read_text() == (folder / "job.yaml").read_text() == job["document"]
+    eventually(lambda: not list((running.outbox / ".staging").iterdir()), "staging is cleared")
+
+
+def test_the_manifest_holds_what_made_each_item(running: House) -> None:
+    running.drop("first.yaml", {"do": "probe", "text": "hello", "seed": 7})
+    job = running.ended("first")
+    manifest = running.manifest(job)
+    (step,) = manifest["steps"]
+    (item,) = step["items"]
+    (file,) = item["files"]
+    content = (Path(job["folder"]) / file["name"]).read_bytes()
+    assert file["sha256"] == hashlib.sha256(content).hexdigest() and file["size_bytes"] == len(content)
+    assert manifest["job"]["seed"] == 7 and manifest["job"]["state"] == "done"
+    assert step["params"]["text"] == "hello" and step["params"]["seconds"] == 0.0
+    assert item["facts"] == {"item_text": "hello"}
+
+
+def test_steps_feed_each_other_in_the_order_of_their_needs(running: House) -> None:
+    running.drop("chain.yaml", {"steps": {
+        "last": {"do": "probe", "input": ["middle"]},
+        "middle": {"do": "probe", "input": ["first/2"], "items": 3},
+        "first": {"do": "probe", "items": 2},
+    }})  # fmt: skip
+    job = running.ended("chain")
+    order = running.rows("SELECT step FROM lane_use WHERE job_id = ? ORDER BY started_at", job["id"])
+    assert [row["step"] for row in order] == ["first", "middle", "last"]
+    steps = {step["name"]: step for step in running.manifest(job)["steps"]}
+    assert [entry["label"] for entry in steps["middle"]["inputs"]] == ["first/2"]
+    assert [entry["label"] for entry in steps["last"]["inputs"]] == ["middle/1", "middle/2", "middle/3"]
+
+
+def test_a_file_that_is_no_job_is_set_aside_with_its_reason(running: House) -> None:
+    running.drop("wrong.yaml", "do: probe\nitms: 3\n")
+    reason = running.inbox / "rejected" / "wrong.yaml.reason.txt"
+    eventually(reason.exists, "the reason is written")
+    assert "line 2" in reason.read_text() and "items" in reason.read_text()
+    assert (running.inbox / "rejected" / "wrong.yaml").read_text() == "do: probe\nitms: 3\n"
+    assert running.rows("SELECT count(*) FROM jobs")[0][0] == 0
+
+
+def test_the_same_text_dropped_twice_is_two_jobs(running: House) -> None:
+    for _ in range(2):
+        running.drop("again.yaml", {"do": "probe"})
+        time.sleep(0.3)
+    eventually(lambda: len(running.rows("SELECT 1 FROM jobs WHERE state = 'done'")) == 2, "both are done")
+
+
+def test_a_job_waits_for_its_input_and_says_so(running: House) -> None:
+    running.drop("wants.yaml", {"do": "probe", "input": ["./takes/kick.wav"]})
+    job = eventually(lambda: (job := running.job("wants")) and job["reason"] and job, "it waits")
+    assert job["state"] == "waiting" and "./takes/kick.wav is not here" in job["reason"]
+    running.drop("takes/kick.wav", b"RIFF" + bytes(100))
+    running.ended("wants")
+
+
+def test_an_input_that_never_comes_fails_the_job_in_time(running: House) -> None:
+    running.drop("wants.yaml", {"do": "probe", "input": ["./takes/kick.wav"], "input_timeout": "1s"})
+    job = running.ended("wants", "failed")
+    assert "waited too long" in job["reason"]
+    assert "waited too long" in (Path(job["folder"]) / "reason.txt").read_text()
+
+
+def test_an_invalid_request_is_not_tried_again(running: House) -> None:
+    running.drop("bad.yaml", {"do": "probe", "items": 3, "end": "invalid"})
+    job = running.ended("bad", "failed")
+    assert "the request is wrong" in job["reason"]
+    folder = Path(job["folder"])
+    assert folder.parent == running.outbox / "failed"
+    assert (folder / "bad_probe_1.txt").exists() and (folder / "bad_probe_2.txt").exists()
+    assert "the request is wrong" in (folder / "reason.txt").read_text()
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["failed"]
+
+
+def test_an_error_that_may_pass_is_tried_again_and_finished_items_are_kept(house: House) -> None:
+    house.configure(backoff=0.2)
+    house.start()
+    gate = house.home / "gate"
+    house.drop("busy.yaml", {"do": "probe", "items": 3, "end": "transient", "until": str(gate), "retries": 20, "stamp": str(house.home / "stamp")})
+    eventually(lambda: len(house.rows("SELECT 1 FROM attempts")) >= 2, "it is tried again")
+    gate.touch()
+    job = house.ended("busy")
+    made = house.rows("SELECT item, count(*) AS times, min(attempt_id) AS attempt FROM artifacts WHERE job_id = ? GROUP BY item", job["id"])
+    assert [(row["item"], row["times"]) for row in made] == [(1, 1), (2, 1), (3, 1)]
+    assert made[0]["attempt"] < made[2]["attempt"]
+
+
+def test_a_bug_of_a_handler_leaves_its_traceback(running: House) -> None:
+    running.drop("bug.yaml", {"do": "probe", "end": "bug"})
+    running.ended("bug", "failed")
+    (attempt,) = running.rows("SELECT * FROM attempts")
+    assert attempt["meaning"] == "bug" and "ZeroDivisionError" in attempt["traceback"]
+
+
+def test_a_job_that_kills_its_worker_is_quarantined_and_the_lane_goes_on(running: House) -> None:
+    running.drop("poison.yaml", {"do": "probe", "end": "kill"})
+    running.drop("good.yaml", {"do": "probe"})
+    job = running.ended("poison", "failed")
+    assert "quarantined" in job["reason"] and "SIGKILL" in job["reason"]
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts WHERE job_id = ?", job["id"])] == ["crashed"] * 3
+    running.ended("good")
+
+
+@pytest.mark.parametrize("end", ["exit", "abort", "garbage"])
+def test_a_worker_that_ends_badly_is_a_crash(house: House, end: str) -> None:
+    house.start()
+    house.drop("bad.yaml", {"do": "probe", "end": end, "until": str(house.home / "gate")})
+    eventually(lambda: house.rows("SELECT 1 FROM attempts WHERE outcome = 'crashed'"), "it crashes")
+    (house.home / "gate").touch()
+    house.ended("bad")
+
+
+def test_a_step_over_its_time_is_ended_and_the_reason_says_so(running: House) -> None:
+    running.drop("slow.yaml", {"do": "probe", "end": "hang", "timeout": "1s"})
+    job = running.ended("slow", "failed")
+    assert "did not finish within 1 s" in job["reason"]
+
+
+def test_a_worker_over_its_memory_is_replaced(house: House) -> None:
+    house.configure(lanes={"cpu": {"memory": "150MiB"}}, retries=0)
+    house.start()
+    house.drop("large.yaml", {"do": "probe", "memory_mib": 300, "seconds": 30})
+    job = house.ended("large", "failed")
+    assert "over the lane's 150 MiB" in job["reason"]
+
+
+def test_a_running_job_is_cancelled_when_asked(running: House) -> None:
+    running.drop("long.yaml", {"do": "probe", "items": 100, "seconds": 0.2})
+    job = eventually(lambda: (job := running.job("long")) and job["state"] == "running" and job, "it runs")
+    eventually(lambda: running.rows("SELECT 1 FROM artifacts"), "the first item is finished")
+    running.ask("cancel", job=job["id"])
+    job = running.ended("long", "cancelled")
+    assert (Path(job["folder"]) / "long_probe_1.txt").exists()
+    assert running.rows("SELECT outcome FROM attempts")[0]["outcome"] == "cancelled"
+
+
+def test_a_handler_that_does_not_listen_is_killed_after_the_grace(house: House) -> None:
+    house.configure(cancel_grace=0.5)
+    house.start()
+    house.drop("deaf.yaml", {"do": "probe", "end": "hang"})
+    eventually(lambda: (job := house.job("deaf")) and job["state"] == "running", "it runs")
+    house.ask("cancel", job=house.job("deaf")["id"])
+    house.ended("deaf", "cancelled")
+
+
+def test_retry_takes_up_where_a_failed_job_was(running: House) -> None:
+    gate = running.home / "gate"
+    running.drop("once.yaml", {"do": "probe", "items": 3, "end": "invalid", "until": str(gate)})
+    job = running.ended("once", "failed")
+    gate.touch()
+    running.ask("retry", job=job["id"])
+    eventually(lambda: running.job("once")["state"] == "done", "the retry is done")
+    job = running.job("once")
+    attempts = running.rows("SELECT attempt_id FROM artifacts WHERE job_id = ? ORDER BY item", job["id"])
+    assert attempts[0]["attempt_id"] < attempts[2]["attempt_id"]
+    assert sorted(path.name for path in Path(job["folder"]).glob("*.txt")) == [f"once_probe_{n}.txt" for n in (1, 2, 3)]
+    eventually(lambda: not (running.outbox / "failed" / job["id"]).exists(), "the failed try is gone")
+
+
+def test_an_unknown_job_is_never_cancelled_or_retried(running: House) -> None:
+    for what in ("cancel", "retry"):
+        with pytest.raises(ControlError, match="no job 'nonsense'"):
+            running.ask(what, job="nonsense")
+
+
+def test_a_paused_lane_starts_nothing_and_its_worker_leaves(running: House) -> None:
+    running.drop("warm.yaml", {"do": "probe"})
+    running.ended("warm")
+    running.ask("pause", lane="cpu")
+    eventually(lambda: not running.ask("status")["lanes"]["cpu"]["workers"], "the idle worker leaves")
+    running.drop("later.yaml", {"do": "probe"})
+    eventually(lambda: running.job("later"), "it is accepted")
+    time.sleep(0.5)
+    assert running.job("later")["state"] == "queued"
+    running.ask("resume", lane="cpu")
+    running.ended("later")
+
+
+def test_with_no_cpu_workers_nothing_overlaps(house: House) -> None:
+    house.configure(lanes={"cpu": {"workers": 0}})
+    house.start()
+    for number in range(6):
+        house.drop(f"job-{number}.yaml", {"do": "probe", "seconds": 0.1})
+    eventually(lambda: len(house.rows("SELECT 1 FROM jobs WHERE state = 'done'")) == 6, "all are done")
+    spans = [tuple(row) for row in house.rows("SELECT started_at, ended_at FROM attempts ORDER BY started_at")]
+    assert all(ended <= begun for (_, ended), (begun, _) in zip(spans, spans[1:], strict=False))
+
+
+def test_for_each_runs_once_an_item_and_counts_failures(running: House) -> None:
+    running.drop("many.yaml", {"steps": {
+        "sources": {"do": "probe", "items": 4},
+        "mine": {"do": "probe", "input": ["each"], "for_each": {"in": "sources", "start": 1, "limit": 2}, "text": "x"},
+        "gather": {"do": "probe", "input": ["mine"]},
+    }})  # fmt: skip
+    job = running.ended("many")
+    runs = running.rows("SELECT each FROM runs JOIN steps ON steps.id = runs.step_id WHERE steps.name = 'mine' ORDER BY ordinal")
+    assert [row["each"] for row in runs] == ["sources/2", "sources/3"]
+    steps = {step["name"]: step for step in running.manifest(job)["steps"]}
+    assert [entry["label"] for entry in steps["gather"]["inputs"]] == ["mine/1", "mine/2"]
+    assert (Path(job["folder"]) / "many_mine_002-1.txt").exists()
+
+
+def test_a_finished_job_feeds_another(running: House) -> None:
+    running.drop("source.yaml", {"steps": {"beds": {"do": "probe", "items": 3}}})
+    source = running.ended("source")
+    running.drop("remix.yaml", {"from": "source", "steps": {"again": {"do": "probe", "input": ["from/beds/3"]}}})
+    job = running.ended("remix")
+    assert job["from_job"] == source["id"]
+    (entry,) = running.manifest(job)["steps"][0]["inputs"]
+    assert Path(entry["path"]) == Path(source["folder"]) / "source_beds_3.txt"
+
+
+def test_a_finished_item_that_was_changed_is_not_read(running: House) -> None:
+    running.drop("source.yaml", {"steps": {"beds": {"do": "probe"}}})
+    source = running.ended("source")
+    (Path(source["folder"]) / "source_beds_1.txt").write_text("changed")
+    running.drop("remix.yaml", {"from": source["id"], "steps": {"again": {"do": "probe", "input": ["from/beds/1"]}}})
+    assert "is not the file its job made" in running.ended("remix", "failed")["reason"]
+
+
+def test_the_daemons_process_holds_no_audio_library(running: House) -> None:
+    running.drop("one.yaml", {"do": "probe"})
+    running.ended("one")
+    maps = Path(f"/proc/{running.process.pid}/maps").read_text()
+    assert "sqlite" in maps
+    for library in ("numpy", "scipy", "librosa", "soundfile", "torch", "numba", "llvmlite"):
+        assert f"/{library}" not in maps, library
+
+
+def test_a_second_daemon_refuses_and_names_the_first(running: House) -> None:
+    first = running.process
+    second = running.start(wait=False)
+    assert second.wait(60) == 2
+    assert f"process {first.pid}" in running.output()
+    running.process = first
+
+
+def test_a_stopping_daemon_finishes_what_runs(running: House) -> None:
+    running.drop("short.yaml", {"do": "probe", "seconds": 1.5})
+    eventually(lambda: (job := running.job("short")) and job["state"] == "running", "it runs")
+    assert running.stop() == 0
+    running.start()
+    running.ended("short")
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["done"]
+
+
+def test_asked_twice_to_stop_it_gives_the_step_back(running: House) -> None:
+    running.drop("long.yaml", {"do": "probe", "items": 3, "seconds": 1.5})
+    eventually(lambda: running.rows("SELECT 1 FROM artifacts"), "the first item is finished")
+    running.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert running.stop() == 0
+    assert running.job("long")["state"] == "running"
+    running.start()
+    running.ended("long")
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["interrupted", "done"]
+
+
+def test_progress_reaches_the_ledger_with_its_phase(running: House) -> None:
+    running.drop("long.yaml", {"do": "probe", "items": 4, "seconds": 0.7})
+    row = eventually(lambda: running.rows("SELECT * FROM runs WHERE phase = 'working' AND done >= 2"), "progress shows")[0]
+    assert (row["total"], row["unit"]) == (4, "items")
+    running.ended("long")
+
+
+def test_reload_takes_a_good_configuration_and_refuses_a_broken_one(running: House) -> None:
+    running.configure(retries=5)
+    assert running.ask("reload")["changed"] == ["retries"]
+    (running.home / "config" / "drophammer.yaml").write_text("retries: many\n")
+    with pytest.raises(ControlError, match=r"the old one stays in force(.|\n)*retries"):
+        running.ask("reload")
+    running.drop("after.yaml", {"do": "probe"})
+    job = running.ended("after")
+    assert running.rows("SELECT retries FROM steps WHERE job_id = ?", job["id"])[0]["retries"] == 5
+
+
+def test_copies_are_delivered_and_never_over_another_file(house: House) -> None:
+    house.configure(deliver={"daw": str(house.home / "samples")})
+    other = house.home / "samples" / "set" / "set_probe_1.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("somebody else's")
+    house.start()
+    house.drop("set.yaml", {"do": "probe", "items": 2, "deliver": {"to": "daw"}})
+    house.ended("set")
+    eventually((other.parent / "set_probe_2.txt").exists, "the copy arrives")
+    assert other.read_text() == "somebody else's"
+
+
+def test_commands_are_run_when_a_job_ends(house: House) -> None:
+    note = house.home / "note"
+    house.configure(on_done=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "done {name} {reason}"]],
+                    on_failed=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "failed {name}"]])  # fmt: skip
+    house.start()
+    house.drop("good.yaml", {"do": "probe"})
+    house.drop("bad.yaml", {"do": "probe", "end": "invalid"})
+    eventually(lambda: note.exists() and len(note.read_text().splitlines()) == 2, "both commands ran")
+    assert sorted(note.read_text().splitlines()) == ["done good ", "failed bad"]
+
+
+def test_dropped_audio_goes_to_the_first_route_once(house: House) -> None:
+    house.configure(on_audio=[{"match": "probes/**", "do": "probe"}, {"match": "*", "do": "beats"}])
+    # A probe's `input` is a list; a route gives one file, so this one is refused with a note, and beats is not tried.
+    house.start()
+    house.drop("elsewhere/take.wav", b"RIFF" + bytes(40))
+    house.drop("take.m4a", b"x")
+    rows = eventually(lambda: (rows := house.rows("SELECT * FROM drops")) and len(rows) == 2 and rows, "both are seen")
+    notes = {Path(row["path"]).name: row["note"] for row in rows}
+    assert "no route" in notes["take.wav"] and "cannot be read here" in notes["take.m4a"]
+    assert (house.inbox / "take.m4a").exists()
+
+
+def test_the_ledger_opens_in_any_browser(running: House) -> None:
+    running.drop("one.yaml", {"do": "probe"})
+    job = running.ended("one")
+    (row,) = running.rows("SELECT * FROM recent_jobs")
+    assert row["id"] == job["id"] and row["took_s"] >= 0
+    assert running.rows("SELECT * FROM lane_use")[0]["handler"] == "probe"
+    assert running.rows("PRAGMA foreign_key_check") == []
+    lines = [json.loads(line) for line in (Path(job["folder"]) / "log.jsonl").read_text().splitlines()]
+    assert "accepted" in [line["event"] for line in lines]
