@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -43,6 +44,16 @@ def report_of(made: Made) -> str:
 @given(TEXTS)
 def test_escaped_text_is_shown_as_it_is_at_the_start_of_a_line(text: str) -> None:
     assert shown(escape(text)) == one_line(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["`a`", "``a``", "*a*", "_a_", "__a__", "a_b_c", "[a](b)", "![a](b)", "<b>", "<!-- a -->", "a | b", "~~a~~", "&lt;", "\\*", "# a", "a #", "- a",
+     "+ a", "1. a", "1) a", "> a", "===", "---", "```", "    a", "a\\", "http://a.example", "www.a.example", "a@b.example", "$a$", "a\n\nb"],
+)  # fmt: skip
+def test_no_sign_of_markdown_means_anything_in_a_text(text: str) -> None:
+    assert shown(escape(text)) == one_line(text)
+    assert {token.type for token in tokens_of(escape(text))} <= {"paragraph_open", "paragraph_close", "inline", "text"}
 
 
 @given(TEXTS)
