@@ -1,8 +1,9 @@
 """The inbox: from whatever lands in the watched folders to files that are complete, each reported once.
 
 Rooms: `names` (what a name says), `gate` (is anybody still writing?), `filesystem` (does the kernel see every change
-here?), `watcher` (what the kernel tells), `sightings` (what was reported, what is still being written), `watching`
-(:class:`Inbox`, which ties them together), `taking` (reading a job file once).
+here?), `watcher` (what the kernel tells), `arming` (events or polling), `places` (one inbox, and notices), `sightings`
+(what was reported, what is unfinished), `reporting` (one file), `watching` (:class:`Inbox`, which ties them
+together), `taking` (reading a job file once).
 """
 
 from __future__ import annotations

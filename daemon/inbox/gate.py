@@ -70,7 +70,8 @@ def _ask_for_lease(descriptor: int) -> tuple[Verdict, os.stat_result]:
 def is_complete(path: Path, settle: float) -> bool:
     """Whether a file that a job names can be read now.
 
-    Where the kernel cannot say, it counts as complete once it has not changed for `settle` seconds of wall-clock time.
+    A link is followed: whether it may be is not asked here. Where the kernel cannot say, a file counts as complete once
+    it has not changed for `settle` seconds of wall-clock time.
 
     Raises
     ------
@@ -79,8 +80,6 @@ def is_complete(path: Path, settle: float) -> bool:
     """
     real = os.path.realpath(path)
     verdict, status = ask(real)
-    if verdict is Verdict.COMPLETE and filesystem.shared_kind(os.path.dirname(real)) is None:
-        return True
-    if verdict is Verdict.WRITING and filesystem.shared_kind(os.path.dirname(real)) is None:
-        return False
-    return verdict is Verdict.IRREGULAR or time.time() - max(status.st_mtime, status.st_ctime) >= settle
+    if filesystem.shared_kind(os.path.dirname(real)) is None and verdict in (Verdict.COMPLETE, Verdict.WRITING):
+        return verdict is Verdict.COMPLETE
+    return time.time() - max(status.st_mtime, status.st_ctime) >= settle

@@ -18,34 +18,27 @@ REMEMBERED_AT_MOST = 10_000
 
 @dataclass
 class Place:
-    """An inbox as the scanner's thread knows it. `key` is (device, inode), None while it is not there."""
+    """An inbox as the scanner's thread knows it."""
 
     path: Path
     how: str = "events"
-    shared: bool = False
-    """On a filesystem that others change behind this kernel's back: leases and events are not the whole truth."""
-    limit: bool = False
-    """Polled because inotify's limits were reached; tried again at each rescan."""
+    """``events`` or ``poll``."""
+    shared: str | None = None
+    """The kind of filesystem, when others change it behind this kernel's back: events and leases are not the whole truth."""
+    lack: str | None = None
+    """What the kernel has run out of, when that is why this inbox is polled."""
     key: tuple[int, int] | None = None
+    """Device and inode; None while it is not there."""
     gone: bool = False
     devices: set[int] = field(default_factory=set)
+    """Filesystems met in it whose kind is known."""
     polled_at: float | None = None
     since: str = ""
     notices: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.since = stamp()
-
-    @property
-    def root(self) -> str:
-        return os.fspath(self.path)
-
-    def watch_by(self, how: str) -> bool:
-        """Remember how it is watched from now on; whether that is a change."""
-        if self.how == how:
-            return False
-        self.how, self.since = how, stamp()
-        return True
+        self.root = os.fspath(self.path)
 
     def describe(self) -> dict[str, Any]:
         how = "missing" if self.gone else self.how
@@ -63,9 +56,11 @@ class Notices:
         if place is not None:
             place.notices.append({"at": stamp(), "level": level, "message": message})
             del place.notices[:-SHOWN_NOTICES]
+            facts = {"folder": place.root, **facts}
         self._post(WatchNotice(level, message, facts))
 
     def say_once(self, key: str, level: str, message: str, place: Place | None = None, **facts: Any) -> None:
+        """Say it unless it was said under the same key."""
         if key in self._said:
             return
         if len(self._said) >= REMEMBERED_AT_MOST:

@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from daemon.inbox.names import Kind
+from daemon.inbox.places import Place
 
 REMEMBERED_AT_MOST = 100_000
 """Reported files kept in mind, about 25 MB; beyond that the oldest are asked about again at a rescan."""
@@ -23,7 +23,7 @@ def version_of(status: os.stat_result) -> int:
 class Unfinished:
     """A file found before it was complete. Times are those of the main loop's ticks, in seconds."""
 
-    inbox: Path
+    place: Place
     kind: Kind
     version: int | None = None
     unchanged_since: float | None = None
