@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import stat
 import sys
 import time
@@ -98,7 +99,9 @@ class Execution:
             With the meaning the lane acts on. Any other exception is a bug of the handler.
         """
         os.umask(self.request.umask)
-        self.workdir.mkdir(parents=True, exist_ok=True)
+        if self.workdir.exists():  # Of an attempt that a power loss has taken from the ledger.
+            shutil.rmtree(self.workdir)
+        self.workdir.mkdir(parents=True)
         self.cache_dir.mkdir(parents=True, exist_ok=True)
         _reset_peak_memory()
         began = resource.getrusage(resource.RUSAGE_SELF)

@@ -65,7 +65,7 @@ class Outbox:
         return self.root / job_id if state == "done" else self.settings.paths.failed / job_id
 
     def attempt_folder(self, job_id: str, step: str, run: int, attempt: int) -> Path:
-        return self.staging / job_id / step / f"{run:03d}.{attempt}"
+        return self.staging / job_id / f"{step}.{run:03d}.{attempt}"
 
     # --- on the errands thread ---
 
@@ -73,41 +73,42 @@ class Outbox:
         """Build the folders to be published; an error's text, or None, for each job. Everything is on the disk afterwards."""
         whole = len(job_ids) >= SYNC_WHOLE_FROM
         problems: dict[str, str | None] = {}
+        ledger.execute("BEGIN")  # One view of the ledger for all: it is then read from memory.
         for job_id in job_ids:
             try:
                 self._assemble(ledger, job_id, sync=not whole)
                 problems[job_id] = None
             except OSError as error:
                 problems[job_id] = str(error)
+        ledger.execute("COMMIT")
         if whole:
             self._sync_filesystem()
         return problems
 
     def _assemble(self, ledger: sqlite3.Connection, job_id: str, *, sync: bool) -> None:
+        """Doing it again, also after half of it was done, gives the same folder."""
         folder = self.staging / job_id / PUBLISH
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         facts = manifest.build(ledger, job_id, host=self.host, version=self.version)
-        for row in ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)):
-            _link(self.staging / row["path"], folder / row["published"])
-        (folder / "job.yaml").write_text(facts["job"]["document"], encoding="utf-8")
-        (folder / "manifest.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
-        with open(folder / "log.jsonl", "w", encoding="utf-8", errors="replace") as file:
-            rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
-            file.writelines(json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n" for at, level, event, more in rows)
+        # A job that did not succeed may be retried, and must find its finished items in staging then.
+        place = _move if facts["job"]["state"] == "done" else _link
+        for path, published in ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)):
+            place(self.staging / path, folder / published)
+        rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
+        log = "".join(json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n" for at, level, event, more in rows)
+        write(folder / "job.yaml", facts["job"]["document"])
+        write(folder / "manifest.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        write(folder / "log.jsonl", log)
         pages.write(folder, facts)
-        self._give(folder)
+        if self.settings.group is not None:
+            self._give(folder, grp.getgrnam(self.settings.group).gr_gid)
         if sync:
-            for file_name in os.listdir(folder):
-                sync_path(folder / file_name)
+            for name in os.listdir(folder):
+                sync_path(folder / name)
             sync_path(folder)
 
-    def _give(self, folder: Path) -> None:
+    def _give(self, folder: Path, group: int) -> None:
         """Let the person's group have what is published."""
-        if self.settings.group is None:
-            return
-        group = grp.getgrnam(self.settings.group).gr_gid
         for path in (folder, *folder.iterdir()):
             os.chown(path, -1, group)
 
@@ -122,10 +123,18 @@ class Outbox:
     def clear(self, job_id: str) -> None:
         """Remove what a published job has left in staging, and the failed try that it has made good."""
         self.clear_staging(job_id)
-        shutil.rmtree(self.settings.paths.failed / job_id, ignore_errors=True)
+        failed = self.settings.paths.failed / job_id
+        if failed.exists():
+            shutil.rmtree(failed, ignore_errors=True)
 
     def clear_staging(self, job_id: str) -> None:
-        shutil.rmtree(self.staging / job_id, ignore_errors=True)
+        folder = self.staging / job_id
+        try:
+            for entry in os.scandir(folder):
+                os.rmdir(entry.path)  # Of a job that went well only empty folders are left.
+            os.rmdir(folder)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def staged_jobs(self) -> list[str]:
         try:
@@ -159,9 +168,30 @@ class Outbox:
             sync_path(folder)
 
 
+def write(path: Path, text: str) -> None:
+    """Write a small text file; what UTF-8 cannot hold (a file name's stray bytes) is shown as `?`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(text.encode(errors="replace"))
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        os.rename(source, target)
+    except FileNotFoundError:
+        if not target.exists():
+            raise
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
+    except FileExistsError:
+        pass
     except OSError:
         shutil.copyfile(source, target)  # A filesystem without hard links, such as exFAT.
 

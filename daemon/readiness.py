@@ -5,14 +5,15 @@ A job waits as a whole, so that no GPU time goes into a job whose last input nev
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
-from daemon import documents
 from daemon.core import Core
 from daemon.inbox import is_complete
 from daemon.jobs import QUEUED, WAITING, slug
@@ -79,7 +80,7 @@ class Readiness:
             if not is_complete(path, self.core.settings.settle):
                 yield f"{reference} is still being written"
         except OSError:
-            near = documents.nearest_file(path)
+            near = nearest_name(path)
             yield f"{reference} is not here" + (f" (the nearest name is {near})" if near else "")
 
     def _missing_models(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
@@ -101,3 +102,11 @@ class Readiness:
             else:
                 yield finding.message
 
+
+def nearest_name(path: Path) -> str | None:
+    """The file in the same folder whose name is most like that of one that is not there."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return None
+    return next(iter(difflib.get_close_matches(path.name, names, 1)), None)
