@@ -1,0 +1,1 @@
+"""The `beats` handler: tempo, beats and onsets of recordings, by librosa."""
