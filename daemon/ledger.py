@@ -92,13 +92,13 @@ class Ledger:
             raise
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        return self.connection.execute(query, values).fetchall()
+        return self.connection.execute(query, [*map(_plain, values)]).fetchall()
 
     def row(self, query: str, *values: Any) -> sqlite3.Row | None:
-        return self.connection.execute(query, values).fetchone()
+        return self.connection.execute(query, [*map(_plain, values)]).fetchone()
 
     def value(self, query: str, *values: Any) -> Any:
-        row = self.connection.execute(query, values).fetchone()
+        row = self.row(query, *values)
         return None if row is None else row[0]
 
     def insert(self, table: str, *, replace: bool = False, **columns: Any) -> int:
@@ -116,7 +116,8 @@ class Ledger:
 
     def record(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write log lines: at, level, job_id, event, facts."""
-        self.connection.executemany("INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", rows)
+        sound = [(at, level, job_id, sound_text(event), facts) for at, level, job_id, event, facts in rows]
+        self.connection.executemany("INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", sound)
 
     def prune(self, before: str, limit: int = 5000) -> int:
         """Remove log lines older than `before` (ISO), a bounded number at a time; returns how many went."""
@@ -141,9 +142,16 @@ class Ledger:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | dict | tuple):
         return json.dumps(value)
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, str | Path):
+        return sound_text(str(value))
     return value
+
+
+def sound_text(text: str) -> str:
+    """Text that any database and terminal can hold: bytes of a file name that are not UTF-8 are shown as ``\\xff``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def unpack(rows: Iterable[sqlite3.Row], *columns: str) -> list[dict[str, Any]]:
