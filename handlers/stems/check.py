@@ -54,7 +54,7 @@ def estimate(params: StemsParams, inputs: Mapping[str, list[Estimate]]) -> Estim
 def describe(item: ItemRecord) -> str:
     """Return a stem in three lines: what it is, how it measures, how it runs."""
     facts = item.facts
-    sections = ", ".join(facts.get("sections", ()))
+    sections = ", ".join(section["label"] for section in facts.get("sections", ()))
     return (
         f"stem {item.item}: {facts['style']}, {facts['tempo_bpm']:g} BPM, {facts['key']}, {facts['duration_s']:g} s\n"
         f"  {facts['integrated_lufs']} LUFS, true peak {facts['true_peak_dbtp']} dBTP, model {facts['model']}\n"

@@ -84,7 +84,7 @@ def _facts(stem: Rendered, params: StemsParams, style: Style, model: Model, seed
         "seed": seed,
         "integrated_lufs": loudness["integrated_lufs"],
         "true_peak_dbtp": loudness["true_peak_dbtp"],
-        "sections": [section.label for section in stem.score.sections],
+        "sections": [{name: entry[name] for name in ("start_s", "end_s", "label")} for entry in stem.grid["sections"]],
         "licence": model.licence,
     }
 

@@ -46,7 +46,7 @@ def test_each_stem_comes_with_its_grid_and_its_picture_first(stems_context):
     grid = json.loads(context.delivered("sidecar", item=1, label="grid").path.read_text())
     assert grid["version"] == 1
     assert (grid["tempo_bpm"], grid["key"]) == (facts["tempo_bpm"], facts["key"])
-    assert [section["label"] for section in grid["sections"]] == facts["sections"]
+    assert [(entry["start_s"], entry["end_s"], entry["label"]) for entry in grid["sections"]] == [tuple(entry.values()) for entry in facts["sections"]]
     assert context.delivered("sidecar", item=1, label="picture").path.read_bytes().startswith(b"\x89PNG")
     assert context.progressed[-1][:3] == ("working", 2, 2)
     done = [entry[1] for entry in context.progressed]
