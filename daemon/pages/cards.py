@@ -13,6 +13,7 @@ MANY = 24
 """From this many items on, players and pictures load when they are reached, not with the page."""
 MOST = 100
 """A step's further items are listed under the cards with a link each."""
+LONG_PROMPT = 180
 LEAST_WIDE = 180.0
 """Recordings of this many seconds and more take the page's whole width."""
 
@@ -51,7 +52,7 @@ def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
             tag("div", tag("h3", name if item.primary is None or not wide else item.primary.name), item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
                 tag("span", length, class_="dim"), class_="title"),  # fmt: skip
             item.heard and _player(item, name, many),
-            item.prompt and tag("blockquote", item.prompt, class_="prompt"),
+            item.prompt and _prompt(item.prompt),
             _facts(item),
             item.sections and _marks(item, item.sections, "Sections", "marks"),
             item.tracks and _marks(item, item.tracks, "Tracks", "marks tracks"),
@@ -75,6 +76,13 @@ def _player(item: Item, name: str, many: bool) -> Html:
     sources = [tag("source", src=file.href, type=file.media_type) for file in item.heard]
     links = [tag("a", file.name, href=file.href) for file in item.heard[:1]]
     return tag("audio", sources, links, controls=True, preload="none" if many else "metadata", aria_label=f"Player: {name}")
+
+
+def _prompt(text: str) -> Html:
+    """A long one shows its beginning until it is opened; all of it is in the page, for searching and for paper."""
+    if len(text) <= LONG_PROMPT:
+        return tag("blockquote", text, class_="prompt")
+    return tag("details", tag("summary", tag("span", text)), class_="prompt long")
 
 
 def _facts(item: Item) -> Iterator[Html]:

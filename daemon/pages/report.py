@@ -54,16 +54,18 @@ def _results(page: Page) -> Iterator[str]:
             [(escape(item.label), _link(item.primary), "" if item.duration_s is None else clock(item.duration_s),
               *(escape(item.measured(key)) for key in FIRST), escape(item.seed)) for item in step.items],
         )  # fmt: skip
-        details = [line for item in step.items for line in _details(item)]
+        if step.prompt:
+            yield f"Prompt of all: {escape(step.prompt)}"
+        details = [line for item in step.items for line in _details(item, step.prompt)]
         if details:
             yield "\n".join(details)
 
 
-def _details(item: Item) -> Iterator[str]:
+def _details(item: Item, shared: str) -> Iterator[str]:
     rest = "; ".join(f"{escape(entry.name)} {escape(entry.text)}" for entry in item.measurements if entry.key not in FIRST)
     lines = {
         "PROCEDURAL": PROCEDURAL if item.procedural else "",
-        "prompt": escape(item.prompt),
+        "prompt": "" if item.prompt == shared else escape(item.prompt),
         "sections": _marks(item.sections),
         "tracks": _marks(item.tracks),
         "measured": rest,

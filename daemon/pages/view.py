@@ -19,6 +19,7 @@ PLAYABLE = {
     ".m4a": "audio/mp4", ".aac": "audio/aac",
 }  # fmt: skip
 SHOWN_APART = frozenset({"prompt", "seed", "sections", "tracks", "licence", "duration_s"})
+KINDS = ("primary", "rendition", "part", "sidecar")
 FIRST = ("tempo_bpm", "key", "integrated_lufs", "true_peak_dbtp")
 
 
@@ -82,6 +83,8 @@ class Item:
     sections: tuple[Mark, ...]
     tracks: tuple[Mark, ...]
     procedural: bool
+    source: str
+    """For an analysis, the label of what it is of, where its handler says so."""
     heard: tuple[File, ...] = ()
     """What its picture's time runs along with: its own audio, or, for an analysis, the recording it is of."""
 
@@ -116,6 +119,12 @@ class Step:
     @property
     def anchor(self) -> str:
         return anchor(self.name)
+
+    @property
+    def prompt(self) -> str:
+        """The one prompt of all its items, where they share one."""
+        prompts = {item.prompt for item in self.items}
+        return prompts.pop() if len(prompts) == 1 and len(self.items) > 1 else ""
 
     @property
     def audible(self) -> bool:
@@ -183,11 +192,12 @@ def _step(entry: Mapping[str, Any], procedural: bool) -> Step:
 
 def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
     facts = entry["facts"] if isinstance(entry["facts"], dict) else {}
-    files = tuple(File(file["name"], file["kind"], file["label"], file["size_bytes"]) for file in entry["files"])
+    files = [File(file["name"], file["kind"], file["label"], file["size_bytes"]) for file in entry["files"]]
+    files.sort(key=lambda file: KINDS.index(file.kind) if file.kind in KINDS else len(KINDS))
     item = Item(
         label=one_line(entry["label"]),
         anchor=anchor(entry["label"]),
-        files=files,
+        files=tuple(files),
         duration_s=_time(facts.get("duration_s")),
         prompt=visible(facts.get("prompt") or "").strip(),
         seed=value_of("seed", facts["seed"]) if facts.get("seed") is not None else "",
@@ -196,6 +206,7 @@ def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
         sections=tuple(_marks(facts.get("sections"))),
         tracks=tuple(_marks(facts.get("tracks"))),
         procedural=bool(facts.get("procedural")) or (procedural and facts.get("model") == "procedural"),
+        source=one_line(facts["source"]) if isinstance(facts.get("source"), str) else "",
     )
     return replace(item, heard=item.audio)
 
@@ -225,14 +236,14 @@ def _time(value: Any) -> float | None:
 
 
 def _with_sources(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Let an analysis be heard: the one recording of this job that its step read."""
+    """Let an analysis be heard: with the recording of this job that it is of."""
     items = {item.label: item for step in steps for item in step.items}
     return tuple(replace(step, items=tuple(_with_source(item, step, items) for item in step.items)) for step in steps)
 
 
 def _with_source(item: Item, step: Step, items: Mapping[str, Item]) -> Item:
     read = {one_line(entry["label"]) for entry in step.entry["inputs"]}
-    source = items.get(read.pop()) if len(read) == 1 else None
+    source = items.get(item.source if item.source in read else read.pop() if len(read) == 1 else "")
     if item.audio or source is None:
         return item
     return replace(item, heard=source.audio, duration_s=item.duration_s or source.duration_s)

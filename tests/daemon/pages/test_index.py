@@ -125,6 +125,16 @@ def test_beat_grid_is_heard_with_the_recording_it_is_of(demo: Made) -> None:
     assert "128.0 BPM" in grid and "1234" in grid and "2 entries" in grid
 
 
+def test_each_of_many_beat_grids_is_heard_with_its_own_recording(demo: Made) -> None:
+    folder, manifest = demo
+    grid = manifest["steps"][3]
+    grid["inputs"] = [{"label": f"beds/{number}", "path": "/x", "sha256": "ab"} for number in (1, 2)]
+    grid["items"][0]["facts"]["source"] = "beds/2"
+    write(folder, manifest)
+    card = (folder / "index.html").read_text(encoding="utf-8").partition('id="i-grid-1"')[2].partition("</article>")[0]
+    assert "industrial-set_beds_2.wav" in card and "industrial-set_mix_1.wav" not in card
+
+
 def test_the_mix_stands_before_the_stems_it_is_made_of(demo: Made) -> None:
     headings = [data for place, data in document_of(demo).texts if place == "h2"]
     assert headings[:4] == ["mix", "beds", "transitions", "grid"]
@@ -140,6 +150,13 @@ def test_prompt_and_seed_stand_under_each_stem(demo: Made) -> None:
     document = document_of(demo)
     assert [data for place, data in document.texts if place == "blockquote"] == ["cold hangar, chains, distant machines"] * 4
     assert {"4001", "4002", "4003"} <= {data for place, data in document.texts if place == "dd"}
+
+
+def test_long_prompt_is_folded_and_still_whole(demo: Made) -> None:
+    prompt = "struck steel, pipes, sheet metal; " * 9
+    demo[1]["steps"][0]["items"][0]["facts"]["prompt"] = prompt
+    document = document_of(demo)
+    assert [data for place, data in document.texts if place == "span" and prompt.strip() in data] == [prompt.strip()]
 
 
 def test_procedural_and_failures_are_said_where_the_manifest_says_so(demo: Made, changed: Callable[..., dict[str, Any]]) -> None:

@@ -101,6 +101,14 @@ def test_measurements_prompts_parameters_warnings_and_licence_are_there(demo: Ma
         assert words in report
 
 
+def test_prompt_that_all_items_share_is_said_once(demo: Made) -> None:
+    prompt = "cold hangar, chains, distant machines"
+    assert report_of(demo).partition("### beds")[2].partition("### transitions")[0].count(prompt) == 1
+    demo[1]["steps"][0]["items"][1]["facts"]["prompt"] = "warm hall"
+    beds = report_of(demo).partition("### beds")[2].partition("### transitions")[0]
+    assert beds.count(prompt) == 2 and "warm hall" in beds
+
+
 def test_command_that_repeats_names_the_published_job_file(demo: Made) -> None:
     assert "\n./drophammer submit outbox/20261121-020315-industrial-set-0042/job.yaml\n" in report_of(demo)
 
