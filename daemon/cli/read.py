@@ -208,12 +208,12 @@ def run(
 
     raise_barrier()
     from daemon import service
-    from daemon.settings import HOME_VARIABLE, load
+    from daemon.settings import HOME_VARIABLE
 
     if home is not None:
         if not home.is_dir():
             raise CommandError(f"--home {home}: no such folder", UNANSWERED)
         os.environ[HOME_VARIABLE] = str(home.resolve())
-    raise typer.Exit(service.run(load()))
+    raise typer.Exit(service.main())
 
 
