@@ -55,7 +55,7 @@ class Timetable:
         due_at = timestamp(firing.due_at)
         if core.ledger.value("SELECT 1 FROM firings WHERE schedule = ? AND due_at = ?", entry.name, due_at):
             return
-        outcome, job_id, note = firing.outcome, None, None
+        outcome, job_id, note = firing.outcome, None, firing.note
         if outcome == "fire" and entry.overlap == "skip" and (running := self._unfinished(entry.name)):
             outcome, note = "skipped", f"{running} has not ended"
         elif outcome == "fire":
