@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from daemon.pages.formats import clock, size, took
+from daemon.pages.formats import size, took
 from daemon.pages.markup import Html, tag
 from daemon.pages.view import FIRST, File, Item, Mark, Step
 
@@ -43,14 +43,18 @@ def _is_long(item: Item) -> bool:
 def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
     """One item."""
     lazy = "lazy" if many else None
-    length = "" if item.duration_s is None else clock(item.duration_s)
     return tag(
         "article",
         item.picture and _scope(item, item.picture, name, lazy),
         tag(
             "div",
-            tag("div", tag("h3", name if item.primary is None or not wide else item.primary.name), item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
-                tag("span", length, class_="dim"), class_="title"),  # fmt: skip
+            tag(
+                "div",
+                tag("h3", name if item.primary is None or not wide else item.primary.name),
+                item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
+                tag("span", item.length, class_="dim"),
+                class_="title",
+            ),
             item.heard and _player(item, name, many),
             item.prompt and _prompt(item.prompt),
             _facts(item),
@@ -102,7 +106,7 @@ def _marks(item: Item, marks: tuple[Mark, ...], what: str, class_: str) -> Html:
 def _mark(item: Item, mark: Mark) -> Html:
     if mark.start_s is None:
         return tag("span", mark.label)
-    inner = (tag("time", clock(mark.start_s)), mark.label)
+    inner = (tag("time", item.clock(mark.start_s)), mark.label)
     if not item.heard:
         return tag("span", *inner)
     return tag("a", *inner, href=f"{item.heard[0].href}#t={quote(f'{mark.start_s:.3f}')}", data_seek=f"{mark.start_s:.3f}")

@@ -34,6 +34,10 @@ UNITS = {
 }  # fmt: skip
 
 
+BEYOND = 10**18
+"""No measurement is this large; a number that is would fill the page or no float would hold it."""
+
+
 def visible(text: object) -> str:
     """Show what cannot be seen as a sign for it: ESC becomes ``␛``, what has no sign ``�``. Line breaks and tabs stay."""
     return _UNSEEN.sub(_sign, str(text).replace("\r\n", "\n"))
@@ -49,20 +53,20 @@ def one_line(text: object) -> str:
     return _SPACES.sub(" ", visible(text)).strip()
 
 
-def clock(time_s: float) -> str:
-    """A place or a length in a recording: ``0:07``, ``3:07``, ``1:02:45``; under ten seconds with tenths."""
-    if 0 < time_s < 10 and not float(time_s).is_integer():
-        return f"0:{math.floor(time_s * 10 + 0.5) / 10:04.1f}"
-    minutes, seconds = divmod(math.floor(time_s + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+def clock(time_s: float, *, tenths: bool = False) -> str:
+    """A place or a length in a recording: ``3:07``, ``1:02:45``, with tenths ``0:07.5``."""
+    whole = math.floor(time_s * 10 + 0.5) / 10 if tenths else math.floor(time_s + 0.5)
+    minutes, second = divmod(whole, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    rest = f"{second:04.1f}" if tenths else f"{int(second):02d}"
+    return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
 
 
 def took(time_s: float | None) -> str:
     """How long work lasted: ``0.42 s``, ``12.3 s``, ``4 min 12 s``, ``2 h 5 min``."""
     if time_s is None:
         return "–"
-    if time_s < 60:
+    if round(time_s, 1) < 60:
         return f"{time_s:.2f} s" if time_s < 1 else f"{time_s:.1f} s"
     minutes, seconds = divmod(round(time_s), 60)
     hours, minutes = divmod(minutes, 60)
@@ -132,6 +136,8 @@ def value_of(key: str, value: Any) -> str:
 
 
 def _number(key: str, value: float) -> str:
+    if not -BEYOND < value < BEYOND:
+        return "out of range"
     if key == "duration_s":
         return clock(value) if value >= 10 else f"{value:.4g} s"
     if key == "sample_rate":

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from daemon.pages import cards, tables
-from daemon.pages.formats import clock, date, one_line, took
+from daemon.pages.formats import date, one_line, took
 from daemon.pages.markup import Html, render, tag
 from daemon.pages.reason import advice, headline
 from daemon.pages.repeat import command, other_seed
@@ -82,7 +82,7 @@ def _numbers(page: Page) -> Iterator[tuple[str, str]]:
         pass  # What was finished on the way is not what was asked for.
     elif result and len(result.items) == 1:
         item = result.items[0]
-        yield "Length", "" if item.duration_s is None else clock(item.duration_s)
+        yield "Length", item.length
         yield from ((entry.name, entry.text) for entry in item.measurements if entry.key in ("tempo_bpm", "key", "integrated_lufs"))
     elif result:
         yield result.name, f"{len(result.items)} items"
@@ -140,8 +140,12 @@ def _repeat(page: Page) -> Html:
             ),
             tag(
                 "div",
-                tag("div", tag("h3", "A variation"), tag("span", tag("button", "Draw a seed", type="button", data_draw="other"), " ",
-                    _button("Copy variation", "other")), class_="row"),  # fmt: skip
+                tag(
+                    "div",
+                    tag("h3", "A variation"),
+                    tag("span", tag("button", "Draw a seed", type="button", data_draw="other"), " ", _button("Copy variation", "other")),
+                    class_="row",
+                ),
                 tag("p", "The same request with another seed.", class_="dim"),
                 _job_text(page, other_seed(seed, page.job["id"]), "other"),
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from html import escape
+from typing import TypeAlias
 from urllib.parse import quote
 
 from daemon.pages.formats import visible
@@ -18,7 +19,7 @@ class Html(str):
     __slots__ = ()
 
 
-Child = "str | Html | int | float | bool | None | Iterable[Child]"
+Child: TypeAlias = "str | Html | int | float | bool | Iterable[Child] | None"
 
 
 def tag(name: str, /, *children: Child, **attributes: object) -> Html:

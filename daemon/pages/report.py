@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from daemon.pages import reason, repeat
-from daemon.pages.formats import clock, date, grouped, size, time_of_day, took
+from daemon.pages.formats import date, grouped, size, time_of_day, took
 from daemon.pages.markdown import code, escape, fenced, table
 from daemon.pages.view import FIRST, File, Item, Mark, Page, Step
 
@@ -28,13 +28,13 @@ def _opening(page: Page) -> Iterator[str]:
         yield f"**PROCEDURAL**: {PROCEDURAL}."
     if job["state"] != "done":
         yield f"**{escape(job['state'])}**: {escape(reason.headline(page))}\n\n{fenced(reason.advice(page), 'text')}"
-    length_s = page.result.items[0].duration_s if page.result and len(page.result.items) == 1 and job["state"] == "done" else None
+    length = page.result.items[0].length if page.result and len(page.result.items) == 1 and job["state"] == "done" else ""
     rows = [
         ("Job", code(job["id"])),
         ("State", escape(job["state"]) + (f", failures: {job['failures']}" if job["failures"] else "")),
         ("Finished", escape(date(job["finished_at"]))),
         ("Took", took(page.took_s)),
-        ("Length", clock(length_s) if length_s is not None else ""),
+        ("Length", length),
         ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "")),
         ("Made from", code(job["from_job"]) if job["from_job"] else ""),
         ("Licence", ", ".join(map(escape, page.licences))),
@@ -51,9 +51,11 @@ def _results(page: Page) -> Iterator[str]:
         yield f"### {escape(step.name)}"
         yield table(
             ("Item", "File", "Length", "Tempo", "Key", "Loudness", "True peak", "Seed"),
-            [(escape(item.label), _link(item.primary), "" if item.duration_s is None else clock(item.duration_s),
-              *(escape(item.measured(key)) for key in FIRST), escape(item.seed)) for item in step.items],
-        )  # fmt: skip
+            [
+                (escape(item.label), _link(item.primary), item.length, *(escape(item.measured(key)) for key in FIRST), escape(item.seed))
+                for item in step.items
+            ],
+        )
         if step.prompt:
             yield f"Prompt of all: {escape(step.prompt)}"
         details = [line for item in step.items for line in _details(item, step.prompt)]
@@ -66,8 +68,8 @@ def _details(item: Item, shared: str) -> Iterator[str]:
     lines = {
         "PROCEDURAL": PROCEDURAL if item.procedural else "",
         "prompt": "" if item.prompt == shared else escape(item.prompt),
-        "sections": _marks(item.sections),
-        "tracks": _marks(item.tracks),
+        "sections": _marks(item, item.sections),
+        "tracks": _marks(item, item.tracks),
         "measured": rest,
     }
     if any(lines.values()):
@@ -75,8 +77,8 @@ def _details(item: Item, shared: str) -> Iterator[str]:
         yield from (f"  - {name}: {text}" for name, text in lines.items() if text)
 
 
-def _marks(marks: tuple[Mark, ...]) -> str:
-    return " · ".join(escape(mark.label if mark.start_s is None else f"{clock(mark.start_s)} {mark.label}") for mark in marks)
+def _marks(item: Item, marks: tuple[Mark, ...]) -> str:
+    return " · ".join(escape(mark.label if mark.start_s is None else f"{item.clock(mark.start_s)} {mark.label}") for mark in marks)
 
 
 def _steps(page: Page) -> Iterator[str]:
@@ -95,9 +97,16 @@ def _step_row(step: Step) -> tuple[str, ...]:
     entry = step.entry
     version = f" {entry['handler_version']}" if entry["handler_version"] else ""
     return (
-        escape(step.name), escape(step.handler + version), escape(entry["state"]), escape(entry["lane"]), escape(time_of_day(entry["started_at"])),
-        took(entry["took_s"]), took(entry["cpu_s"]), size(entry["peak_memory_bytes"]), str(len(entry["attempts"])),
-    )  # fmt: skip
+        escape(step.name),
+        escape(step.handler + version),
+        escape(entry["state"]),
+        escape(entry["lane"]),
+        escape(time_of_day(entry["started_at"])),
+        took(entry["took_s"]),
+        took(entry["cpu_s"]),
+        size(entry["peak_memory_bytes"]),
+        str(len(entry["attempts"])),
+    )
 
 
 def _warnings(page: Page) -> Iterator[str]:
@@ -119,8 +128,13 @@ def _files(page: Page) -> Iterator[str]:
         yield "## Files"
         total = sum(file.size_bytes or 0 for file in files)
         yield f"{len(files)} {'file' if len(files) == 1 else 'files'}, {size(total)} ({grouped(total)} bytes)."
-        yield table(("File", "What", "Size", "Bytes"), [(_link(file), escape(_what(file)), size(file.size_bytes),
-                    "" if file.size_bytes is None else grouped(file.size_bytes)) for file in files])  # fmt: skip
+        yield table(
+            ("File", "What", "Size", "Bytes"),
+            [
+                (_link(file), escape(_what(file)), size(file.size_bytes), "" if file.size_bytes is None else grouped(file.size_bytes))
+                for file in files
+            ],
+        )
 
 
 def _what(file: File) -> str:

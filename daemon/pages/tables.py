@@ -15,7 +15,15 @@ ALWAYS_THERE = ("report.md", "job.yaml", "manifest.json", "log.jsonl")
 
 def sections(page: Page) -> Iterator[Html]:
     """Everything below the job file."""
-    yield tag("section", tag("div", tag("h2", "Steps"), class_="head"), _steps(page), _attempts(page), _parameters(page), _inputs(page), id="steps")
+    yield tag(
+        "section",
+        tag("div", tag("h2", "Steps"), class_="head"),
+        _steps(page),
+        _attempts(page),
+        _parameters(page),
+        _inputs(page),
+        id="steps",
+    )
     yield tag("section", tag("div", tag("h2", "Files"), class_="head"), _files(page), id="files")
 
 
@@ -51,7 +59,9 @@ def _attempts(page: Page) -> Html | None:
          (attempt["meaning"] or "").replace("_", " "), tag("td", attempt["message"] or "", class_="break"))
         for step in page.steps for attempt in step.entry["attempts"] if attempt["outcome"] != "done"
     ]  # fmt: skip
-    return rows and _folded("Attempts that did not end well", ("Step", "Run", "Attempt", "Outcome", "Meaning", "Message"), rows, opened=True)
+    return rows and _folded(
+        "Attempts that did not end well", ("Step", "Run", "Attempt", "Outcome", "Meaning", "Message"), rows, opened=True
+    )
 
 
 def _parameters(page: Page) -> Html | None:

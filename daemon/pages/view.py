@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from daemon.pages.formats import name_of, one_line, value_of, visible
+from daemon.pages.formats import clock, name_of, one_line, value_of, visible
 from daemon.pages.markup import link_to
 from daemon.pages.repeat import SeededText, find_seed
 
@@ -20,6 +19,8 @@ PLAYABLE = {
 }  # fmt: skip
 SHOWN_APART = frozenset({"prompt", "seed", "sections", "tracks", "licence", "duration_s"})
 KINDS = ("primary", "rendition", "part", "sidecar")
+SHORT_S = 20.0
+LONGEST_S = 1e9
 FIRST = ("tempo_bpm", "key", "integrated_lufs", "true_peak_dbtp")
 
 
@@ -100,6 +101,15 @@ class Item:
     @property
     def picture(self) -> File | None:
         return next((file for file in self.files if file.label == "picture" and file.suffix == ".png"), None)
+
+    @property
+    def length(self) -> str:
+        """How long it is, as a person reads it."""
+        return "" if self.duration_s is None else self.clock(self.duration_s)
+
+    def clock(self, time_s: float) -> str:
+        """A place in it; short recordings are read to the tenth of a second."""
+        return clock(time_s, tenths=self.duration_s is not None and self.duration_s < SHORT_S)
 
     def measured(self, key: str) -> str:
         return next((entry.text for entry in self.measurements if entry.key == key), "")
@@ -230,7 +240,7 @@ def _marks(values: Any) -> Iterator[Mark]:
 
 
 def _time(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
         return None
     return float(value)
 

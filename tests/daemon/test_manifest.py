@@ -25,7 +25,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def columns_of(ledger: Ledger, table: str) -> dict[str, str]:
-    return {row["name"]: row["type"] for row in ledger.rows(f"PRAGMA table_info({table})") if row["notnull"] and row["dflt_value"] is None and not row["pk"]}
+    return {
+        row["name"]: row["type"]
+        for row in ledger.rows(f"PRAGMA table_info({table})")
+        if row["notnull"] and row["dflt_value"] is None and not row["pk"]
+    }
 
 
 def insert(ledger: Ledger, table: str, **columns: Any) -> int:
@@ -35,14 +39,31 @@ def insert(ledger: Ledger, table: str, **columns: Any) -> int:
 
 
 def add_job(ledger: Ledger, **columns: Any) -> None:
-    facts = {"id": JOB, "name": "industrial-set", "state": "running", "document": "do: stems\n", "origin": "inbox", "seed": 7,
-             "accepted_at": "2026-11-21T02:03:15.250Z", "started_at": "2026-11-21T02:03:16.000Z"}  # fmt: skip
+    facts = {
+        "id": JOB,
+        "name": "industrial-set",
+        "state": "running",
+        "document": "do: stems\n",
+        "origin": "inbox",
+        "seed": 7,
+        "accepted_at": "2026-11-21T02:03:15.250Z",
+        "started_at": "2026-11-21T02:03:16.000Z",
+    }
     insert(ledger, "jobs", **(facts | columns))
 
 
 def add_step(ledger: Ledger, position: int, name: str, state: str = "done", **columns: Any) -> int:
-    facts = {"job_id": JOB, "position": position, "name": name, "handler": "stems", "params": {"count": 2}, "lane": "gpu", "state": state,
-             "started_at": "2026-11-21T02:03:16.000Z", "finished_at": f"2026-11-21T02:03:2{position}.500Z"}  # fmt: skip
+    facts = {
+        "job_id": JOB,
+        "position": position,
+        "name": name,
+        "handler": "stems",
+        "params": {"count": 2},
+        "lane": "gpu",
+        "state": state,
+        "started_at": "2026-11-21T02:03:16.000Z",
+        "finished_at": f"2026-11-21T02:03:2{position}.500Z",
+    }
     return insert(ledger, "steps", **(facts | columns))
 
 
@@ -51,12 +72,28 @@ def add_run(ledger: Ledger, step: int, ordinal: int, state: str = "done") -> int
 
 
 def add_attempt(ledger: Ledger, run: int, number: int, outcome: str = "done", **columns: Any) -> int:
-    return insert(ledger, "attempts", job_id=JOB, run_id=run, number=number, outcome=outcome, started_at="2026-11-21T02:03:16.000Z", **columns)
+    return insert(
+        ledger, "attempts", job_id=JOB, run_id=run, number=number, outcome=outcome, started_at="2026-11-21T02:03:16.000Z", **columns
+    )
 
 
 def add_file(ledger: Ledger, run: int, attempt: int, item: int, name: str, kind: str = "primary", label: str = "", **facts: Any) -> None:
-    insert(ledger, "artifacts", job_id=JOB, run_id=run, attempt_id=attempt, item=item, kind=kind, label=label, path=f"x/{name}",
-           published=name, size_bytes=10 * item, sha256="ab", facts=facts, created_at="x")  # fmt: skip
+    insert(
+        ledger,
+        "artifacts",
+        job_id=JOB,
+        run_id=run,
+        attempt_id=attempt,
+        item=item,
+        kind=kind,
+        label=label,
+        path=f"x/{name}",
+        published=name,
+        size_bytes=10 * item,
+        sha256="ab",
+        facts=facts,
+        created_at="x",
+    )
 
 
 def build(ledger: Ledger) -> dict[str, Any]:
@@ -92,7 +129,12 @@ def test_items_are_numbered_through_all_runs_as_references_count_them(ledger: Le
         for item in (1, 2):
             add_file(ledger, run, attempt, item, f"s_mine_{ordinal:03d}-{item}.wav")
     items = build(ledger)["steps"][0]["items"]
-    assert [(item["label"], item["run"], item["item"]) for item in items] == [("mine/1", 1, 1), ("mine/2", 1, 2), ("mine/3", 2, 1), ("mine/4", 2, 2)]
+    assert [(item["label"], item["run"], item["item"]) for item in items] == [
+        ("mine/1", 1, 1),
+        ("mine/2", 1, 2),
+        ("mine/3", 2, 1),
+        ("mine/4", 2, 2),
+    ]
     assert items[2]["files"][0]["name"] == "s_mine_002-1.wav"
 
 
@@ -100,8 +142,21 @@ def test_steps_sum_up_their_attempts(ledger: Ledger) -> None:
     add_job(ledger)
     run = add_run(ledger, add_step(ledger, 1, "beds"), 1)
     entry = {"label": "./x.wav", "path": "/x.wav", "sha256": "cd"}
-    add_attempt(ledger, run, 1, "failed", meaning="transient", message="disk full", cpu_s=1.25, peak_memory_bytes=900, warnings=["quiet"], inputs=[entry])
-    add_attempt(ledger, run, 2, cpu_s=2.5, peak_memory_bytes=700, warnings=["quiet", "short"], inputs=[entry], versions={"stems": "3", "numpy": "2"})
+    add_attempt(
+        ledger,
+        run,
+        1,
+        "failed",
+        meaning="transient",
+        message="disk full",
+        cpu_s=1.25,
+        peak_memory_bytes=900,
+        warnings=["quiet"],
+        inputs=[entry],
+    )
+    add_attempt(
+        ledger, run, 2, cpu_s=2.5, peak_memory_bytes=700, warnings=["quiet", "short"], inputs=[entry], versions={"stems": "3", "numpy": "2"}
+    )
     (step,) = build(ledger)["steps"]
     assert (step["cpu_s"], step["peak_memory_bytes"], step["took_s"]) == (3.75, 900, 5.5)
     assert step["warnings"] == ["quiet", "short"] and step["inputs"] == [entry]
@@ -114,9 +169,16 @@ def test_steps_sum_up_their_attempts(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("states", "cancel_asked", "outcome"),
-    [(["done", "done"], 0, "done"), (["failed", "cancelled"], 0, "failed"), (["failed", "cancelled"], 1, "cancelled"), (["done", "cancelled"], 0, "cancelled")],
+    [
+        (["done", "done"], 0, "done"),
+        (["failed", "cancelled"], 0, "failed"),
+        (["failed", "cancelled"], 1, "cancelled"),
+        (["done", "cancelled"], 0, "cancelled"),
+    ],
 )
-def test_job_being_published_is_said_to_have_ended_as_its_steps_did(ledger: Ledger, states: list[str], cancel_asked: int, outcome: str) -> None:
+def test_job_being_published_is_said_to_have_ended_as_its_steps_did(
+    ledger: Ledger, states: list[str], cancel_asked: int, outcome: str
+) -> None:
     add_job(ledger, cancel_asked=cancel_asked)
     for position, state in enumerate(states, 1):
         add_step(ledger, position, f"s{position}", state)
@@ -129,7 +191,13 @@ def test_job_that_has_ended_keeps_its_own_words(ledger: Ledger) -> None:
     add_job(ledger, state="failed", reason="why", finished_at="2026-11-21T03:00:00.000Z", failures=2, procedural=1)
     add_step(ledger, 1, "beds")
     job = build(ledger)["job"]
-    assert (job["state"], job["reason"], job["finished_at"], job["failures"], job["procedural"]) == ("failed", "why", "2026-11-21T03:00:00.000Z", 2, True)
+    assert (job["state"], job["reason"], job["finished_at"], job["failures"], job["procedural"]) == (
+        "failed",
+        "why",
+        "2026-11-21T03:00:00.000Z",
+        2,
+        True,
+    )
 
 
 def test_unknown_job_is_an_error_that_names_it(ledger: Ledger) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from daemon.pages import index, write
 
@@ -43,7 +45,11 @@ class Document(HTMLParser):
             self.texts.append((self.open[-1], data))
 
     def all(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag and all(attrs.get(key.rstrip("_")) == value for key, value in wanted.items())]
+        return [
+            attrs
+            for name, attrs in self.elements
+            if name == tag and all(attrs.get(key.rstrip("_")) == value for key, value in wanted.items())
+        ]
 
     @property
     def text(self) -> str:
@@ -82,7 +88,9 @@ def test_page_asks_the_network_for_nothing(any_job: Made) -> None:
     write(folder, manifest)
     text = (folder / "index.html").read_text(encoding="utf-8")
     document = Document(text)
-    links = [value for _, attrs in document.elements for key, value in attrs.items() if key in ("href", "src", "action", "poster", "srcset")]
+    links = [
+        value for _, attrs in document.elements for key, value in attrs.items() if key in ("href", "src", "action", "poster", "srcset")
+    ]
     assert not [link for link in links if link and ("://" in link or link.startswith("//"))]
     style = "".join(data for place, data in document.texts if place == "style")
     assert "url(" not in style and "@import" not in style
@@ -173,6 +181,30 @@ def test_page_of_many_items_loads_nothing_before_it_is_asked(crowd: Made) -> Non
     assert {attrs["preload"] for attrs in document.all("audio")} == {"none"}
     assert {attrs["loading"] for attrs in document.all("img")} == {"lazy"}
     assert "5 more" in document.text
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["start_s", "label", "x"]), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    ["duration_s", "tempo_bpm", "key", "seed", "prompt", "sections", "tracks", "licence", "source", "model", "x_bytes", "y_s", "kbps"]
+)
+
+
+@given(facts=st.dictionaries(NAMES | st.text(max_size=8), VALUES, max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_fact_of_any_shape_keeps_a_job_from_its_pages(demo: Made, facts: dict[str, Any]) -> None:
+    folder, manifest = demo
+    for step in manifest["steps"]:
+        step["items"][0]["facts"] = facts
+    document_of((folder, manifest))
+
+
+def test_time_that_no_recording_has_is_no_place_to_jump_to(demo: Made) -> None:
+    demo[1]["steps"][0]["items"][0]["facts"] |= {"duration_s": 10**400, "sections": [{"start_s": 10**400, "label": "far"}]}
+    assert "far" in document_of(demo).text
 
 
 def test_playhead_uses_the_margins_that_pictures_are_drawn_with() -> None:

@@ -20,8 +20,19 @@ from daemon.pages.index import PICTURE_LEFT, PICTURE_RIGHT
 
 Made = tuple[Path, dict[str, Any]]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run "
-         "--mute-audio --autoplay-policy=no-user-gesture-required --window-size=1200,3000 --remote-debugging-pipe").split()  # fmt: skip
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--mute-audio",
+    "--autoplay-policy=no-user-gesture-required",
+    "--window-size=1200,3000",
+    "--remote-debugging-pipe",
+]
 PATIENCE_S = 30.0
 BEDS, MIX = 'document.querySelector("#i-beds-1 audio")', 'document.querySelector("#i-mix-1 audio")'
 
@@ -92,8 +103,11 @@ class Browser:
 
     def click(self, selector: str, share: float = 0.5) -> None:
         """Press the mouse on an element, at a share of its width."""
-        box = self.run(f'(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: "center", behavior: "instant"}});'
-                       "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()")  # fmt: skip
+        box = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            'e.scrollIntoView({block: "center", behavior: "instant"});'
+            "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=box[0] + box[2] * share, y=box[1] + box[3] / 2, button="left", clickCount=1)
 
@@ -161,8 +175,10 @@ def test_space_plays_and_pauses_and_arrows_seek(browser: Browser) -> None:
 
 
 def test_copy_takes_the_job_file_as_it_stands(browser: Browser, demo: Made) -> None:
-    browser.run("document.execCommand = () => { window.copied = document.activeElement.value; return true; }; "
-                "Object.defineProperty(navigator, 'clipboard', {value: {writeText: (text) => { window.copied = text; return Promise.resolve(); }}})")  # fmt: skip
+    browser.run(
+        "document.execCommand = () => { window.copied = document.activeElement.value; return true; }; "
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: (text) => { window.copied = text; return Promise.resolve(); }}})"
+    )
     browser.click('button[data-copy="same"]')
     browser.wait("window.copied")
     assert browser.run("window.copied") == demo[1]["job"]["document"]

@@ -21,7 +21,13 @@ WITHOUT = [
     "steps:\n  seed: {do: beats}\n",
     "do: beats\r\ninput: x\r\n",
 ]
-WITH = ["seed: 7\ndo: beats\n", "name: ä\nseed:   7   # mine\ndo: beats\n", "{do: beats, seed: 7}", "do: beats\nseed: '7'\n", '"seed": 7\ndo: x']
+WITH = [
+    "seed: 7\ndo: beats\n",
+    "name: ä\nseed:   7   # mine\ndo: beats\n",
+    "{do: beats, seed: 7}",
+    "do: beats\nseed: '7'\n",
+    '"seed": 7\ndo: x',
+]
 NOT_NAMED = ["seed:\ndo: beats\n", "do: beats\nseed: ~\n", "do: beats\nseed: null # draw one\n", "do: beats\nseed:"]
 
 
