@@ -25,6 +25,8 @@ from handlers.contract import HandlerError
 from handlers.registry import load_registry
 
 PR_SET_PDEATHSIG = 1
+OOM_SCORE = 500
+"""Of a worker, on the kernel's scale from -1000 (never) to 1000 (first): as if it held half of all memory more."""
 Say = Callable[[dict[str, Any]], None]
 
 
@@ -40,6 +42,7 @@ def main() -> None:
     options = parser.parse_args()
 
     die_with_parent(options.parent)
+    die_before_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a terminal reaches the whole group; the daemon decides.
     # Libraries may start processes of their own: those must not hold our pipes open after us.
     os.set_inheritable(options.commands, False)
@@ -57,6 +60,15 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def die_before_parent() -> None:
+    """When memory runs out, be what the kernel kills: a worker's loss is one attempt, the daemon's is all that runs."""
+    score = Path("/proc/self/oom_score_adj")
+    try:
+        score.write_text(str(max(OOM_SCORE, int(score.read_text()))))
+    except OSError:
+        pass  # A container may keep /proc read-only. The kernel takes the largest process first, and that is a worker too.
 
 
 def speaker(descriptor: int) -> Say:
