@@ -71,7 +71,7 @@ def test_facts_are_named_and_carry_their_unit(key: str, value: Any, name: str, t
 
 
 @pytest.mark.parametrize("key", ["duration_s", "tempo_bpm", "sample_rate", "kbps", "x_bytes", "y_s", "seed", "n"])
-@pytest.mark.parametrize("value", [10**400, -(10**400), 10**5000, 1e308])
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e308])
 def test_number_that_nothing_can_hold_is_said_to_be_out_of_range(key: str, value: float) -> None:
     assert value_of(key, value) == "out of range"
 
