@@ -41,6 +41,9 @@ class Reporter:
 
     def found(self, place: Place, path: str, kind: Kind, status: os.stat_result) -> None:
         """A scan came by it."""
+        if not stat.S_ISREG(status.st_mode):
+            self.irregular(place, path, status)
+            return
         if self._sightings.is_reported(path, status):
             return
         if kind is not Kind.JOB and self._known_audio(Path(path), Identity.of(status)):
