@@ -1,7 +1,7 @@
 """The `beats` handler: listens to each recording once, in blocks, and delivers its picture and its JSON.
 
-Stated behaviour: silence, noise, a drone, a lone click or less than two seconds have no beat (``tempo: null``, no beats),
-and the log says why nothing was made up; a file that is damaged or holds NaN is :class:`~handlers.contract.Invalid`.
+Stated behaviour: silence, noise, a drone, a lone click or less than two seconds have no beat (``tempo: null``, no
+beats), and the log says so; a file that is damaged or holds NaN is :class:`~handlers.contract.Invalid`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def run(params: BeatsParams, context: Context) -> None:
 
 
 def _choose_compiled_code_folder(cache_dir: Path) -> None:
-    """Let numba keep what it compiles for librosa (20 s, once) where it can write: in a hardened service not beside librosa."""
+    """Let numba keep what it compiles for librosa (20 s, once) in our cache where it cannot write beside librosa."""
     spec = find_spec("librosa")
     home = Path(spec.origin).parent if spec and spec.origin else None
     if home and not os.access(home, os.W_OK):

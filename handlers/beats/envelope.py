@@ -22,9 +22,9 @@ LAG = 3
 WIDTH = 3
 """Bands over which the earlier spectrum's maximum is taken, so that vibrato is no onset (SuperFlux, Boeck 2013)."""
 BIAS_S = -0.005
-"""Where the envelope peaks, seen from the attack: -10 to -8 ms measured on bare clicks and drum patterns (90 to 174 BPM),
--1 to 0 ms in dense music. The middle is subtracted; what is left is 5 ms either way. librosa's own framing (2048 / 512,
-shifted to the window's end) is late by 42 ms on music."""
+"""Where the envelope peaks, seen from the attack: -10 to -8 ms measured on bare clicks and drum patterns (90 to 174
+BPM), -1 to 0 ms in dense music of ours. The middle is subtracted; what is left is 5 ms either way. librosa's framing
+(2048 / 512, shifted to the window's end) was measured 42 ms late on music."""
 RANGE_DB = 80.0
 SILENT_DBFS = -80.0
 """Under this sample peak a recording is silent: the noise of 16-bit dither and less."""
@@ -92,7 +92,9 @@ def strength(mel: np.ndarray) -> np.ndarray:
     pieces = []
     for start in range(0, mel.shape[1], _PIECE):
         before = min(start, LAG)
-        level = librosa.power_to_db(mel[:, start - before : start + _PIECE], ref=top, amin=top * 10 ** (-RANGE_DB / 10), top_db=None)
+        level = librosa.power_to_db(
+            mel[:, start - before : start + _PIECE], ref=top, amin=top * 10 ** (-RANGE_DB / 10), top_db=None
+        )
         if level.shape[1] <= LAG:
             pieces.append(np.zeros(level.shape[1] - before, np.float32))
             continue

@@ -86,7 +86,9 @@ def test_a_stated_tempo_chooses_the_octave(analyze: Any) -> None:
     assert result["tempo"] == pytest.approx(174.0, rel=2e-4)
     assert f_measure(np.array(result["beats"]), true_s) >= 0.98
     unstated, _ = analyze(audio)
-    assert unstated["tempo"] / 174.0 == pytest.approx(1.0, rel=1e-3) or unstated["tempo"] / 87.0 == pytest.approx(1.0, rel=1e-3)
+    assert unstated["tempo"] / 174.0 == pytest.approx(1.0, rel=1e-3) or unstated["tempo"] / 87.0 == pytest.approx(
+        1.0, rel=1e-3
+    )
 
 
 def test_a_changing_tempo_is_not_called_steady(analyze: Any) -> None:
@@ -129,7 +131,9 @@ def test_any_rate_and_channel_count(analyze: Any, sample_rate: int, channels: in
     true_s = beat_times(120.0, 10.0)
     sound = np.zeros((channels, 10 * sample_rate), np.float32)
     for start in np.round(true_s * sample_rate).astype(int):
-        sound[:, start : start + sample_rate // 50] = 0.5 * np.sin(2 * np.pi * 800 / sample_rate * np.arange(sample_rate // 50))
+        sound[:, start : start + sample_rate // 50] = 0.5 * np.sin(
+            2 * np.pi * 800 / sample_rate * np.arange(sample_rate // 50)
+        )
     result, _ = analyze(sound, sample_rate)
     assert result["tempo"] == pytest.approx(120.0, rel=1e-3)
     assert f_measure(np.array(result["beats"]), true_s) >= 0.95
@@ -164,7 +168,9 @@ def test_several_files_are_items_in_order_and_finished_ones_are_skipped(context_
     assert facts["beats"] == len(json.loads(context.delivered(item=3).path.read_text())["beats"])
     with Image.open(context.delivered("sidecar", label="picture").path) as picture:
         assert picture.format == "PNG" and picture.width == 1600
-    assert "BPM" in describe(ItemRecord(3, paths[2], facts)) and "one steady grid" in describe(ItemRecord(3, paths[2], facts))
+    assert "BPM" in describe(ItemRecord(3, paths[2], facts)) and "one steady grid" in describe(
+        ItemRecord(3, paths[2], facts)
+    )
     assert {phase for phase, *_ in context.progressed} == {"loading", "working"}
     assert context.progressed[-1][1:3] == (3, 3)
 
