@@ -1,0 +1,1 @@
+"""How results reach other programs: what their files carry beside the sound."""
