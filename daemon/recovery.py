@@ -8,11 +8,11 @@ import time
 import structlog
 
 from daemon.core import Core
-from daemon.dispatch import Dispatch
 from daemon.jobs import ENDED, PUBLISHING
 from daemon.lane import boot_id, kill_group, start_ticks
 from daemon.progress import Progress
 from daemon.publication import Publication
+from daemon.reports import Reports
 
 log = structlog.get_logger()
 
@@ -22,17 +22,23 @@ ORPHANS_GO_WITHIN_S = 10.0
 class Recovery:
     """Kills orphans, gives running steps back, finishes publishing, sweeps. Called once, before the first scan."""
 
-    def __init__(self, core: Core, dispatch: Dispatch, progress: Progress, publication: Publication) -> None:
+    def __init__(self, core: Core, reports: Reports, progress: Progress, publication: Publication) -> None:
         self.core = core
-        self.dispatch = dispatch
+        self.reports = reports
         self.progress = progress
         self.publication = publication
 
     def kill_orphans(self) -> None:
         """End workers of a daemon that was killed. They are known by pid, start time and boot, never by a clock."""
         here = boot_id()
-        rows = self.core.ledger.rows("SELECT DISTINCT worker_pid, worker_start, boot_id FROM attempts WHERE outcome IS NULL")
-        living = [row["worker_pid"] for row in rows if row["boot_id"] == here and start_ticks(row["worker_pid"]) == row["worker_start"]]
+        rows = self.core.ledger.rows(
+            "SELECT DISTINCT worker_pid, worker_start, boot_id FROM attempts WHERE outcome IS NULL"
+        )
+        living = [
+            row["worker_pid"]
+            for row in rows
+            if row["boot_id"] == here and start_ticks(row["worker_pid"]) == row["worker_start"]
+        ]
         for pid in living:
             log.warning("killing a worker that outlived its daemon", pid=pid)
             kill_group(pid)
@@ -44,7 +50,9 @@ class Recovery:
         """Inside a transaction: bring every unfinished job back onto its way."""
         ledger = self.core.ledger
         for attempt in ledger.rows("SELECT id, run_id FROM attempts WHERE outcome IS NULL"):
-            self.dispatch.end_attempt(attempt["id"], attempt["run_id"], "interrupted", message="the daemon ended while this ran")
+            self.reports.end_attempt(
+                attempt["id"], attempt["run_id"], "interrupted", message="the daemon ended while this ran"
+            )
         for job in ledger.rows(f"SELECT id, state FROM jobs WHERE state NOT IN {ENDED}"):
             if job["state"] == PUBLISHING:
                 self.publication.renames.append(job["id"])

@@ -6,6 +6,7 @@ transaction, commits, and only then acts. Nothing here takes long.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import queue
@@ -23,7 +24,7 @@ raise_barrier()  # Before anything that would import numpy because it happens to
 import structlog  # noqa: E402
 
 from daemon import VERSION  # noqa: E402
-from daemon.commands import Commands  # noqa: E402
+from daemon.commands import Commands, Refused  # noqa: E402
 from daemon.control import Control  # noqa: E402
 from daemon.core import Core  # noqa: E402
 from daemon.dispatch import Dispatch  # noqa: E402
@@ -55,6 +56,7 @@ from daemon.progress import Progress  # noqa: E402
 from daemon.publication import Publication  # noqa: E402
 from daemon.readiness import Readiness  # noqa: E402
 from daemon.recovery import Recovery  # noqa: E402
+from daemon.reports import Reports  # noqa: E402
 from daemon.settings import SettingsError, load  # noqa: E402
 from daemon.settings_model import Settings  # noqa: E402
 from daemon.timetable import Timetable  # noqa: E402
@@ -86,9 +88,10 @@ class Service:
         self.progress = Progress(core)
         self.readiness = Readiness(core, self.progress)
         self.intake = Intake(core, self.readiness)
-        self.dispatch = Dispatch(core, self.progress)
+        self.dispatch = Dispatch(core)
+        self.reports = Reports(core, self.progress)
         self.publication = Publication(core, self.progress)
-        self.recovery = Recovery(core, self.dispatch, self.progress, self.publication)
+        self.recovery = Recovery(core, self.reports, self.progress, self.publication)
         core.errands = Errands(settings.paths, self.post, self.publication.assemble)
         core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
         self.timetable = Timetable(core, self.intake)
@@ -104,8 +107,8 @@ class Service:
         self.handlers: dict[type[Event], Callable[[Any], Any]] = {
             JobFileSettled: self.intake.job_file,
             AudioSettled: self.intake.audio,
-            WorkerSpoke: self.dispatch.heard,
-            WorkerDied: lambda event: self.dispatch.died(core.lanes[event.lane], event.worker),
+            WorkerSpoke: self.reports.heard,
+            WorkerDied: lambda event: self.reports.died(core.lanes[event.lane], event.worker),
             ErrandDone: lambda event: event.then(),
             Published: self.publication.published,
             Command: self.commands.handle,
@@ -176,13 +179,19 @@ class Service:
             except sqlite3.OperationalError as error:
                 # The disk is full, or another program holds the file. Nothing was written, so nothing has happened yet.
                 self._restore(remembered)
-                log.error("the ledger cannot be written; everything waits", error=str(error), file=str(self.core.ledger.path))
+                log.error(
+                    "the ledger cannot be written; everything waits", error=str(error), file=str(self.core.ledger.path)
+                )
                 self._beat(f"waiting: the ledger cannot be written: {error}")
                 time.sleep(LEDGER_PAUSE_S)
         self._act()
 
     def _remember(self) -> Any:
-        workers = [(worker, dict(vars(worker), work=dict(worker.work))) for lane in self.core.lanes.values() for worker in lane.workers.values()]
+        workers = [
+            (worker, dict(vars(worker), work=dict(worker.work)))
+            for lane in self.core.lanes.values()
+            for worker in lane.workers.values()
+        ]
         return workers, self.intake.number, list(self.publication.renames), copy.copy(self.publication.try_again)
 
     def _restore(self, remembered: Any) -> None:
@@ -220,7 +229,9 @@ class Service:
             else:
                 log.info("going on")
                 waiting = self.core.ledger.rows("SELECT id FROM jobs WHERE state = 'publishing'")
-                self.publication.renames.extend(row["id"] for row in waiting if row["id"] not in self.publication.renames)
+                self.publication.renames.extend(
+                    row["id"] for row in waiting if row["id"] not in self.publication.renames
+                )
 
     def _beat(self, status: str | None = None) -> None:
         """Feed the watchdog, from the loop itself: a loop that hangs is a daemon that hangs."""
@@ -237,7 +248,8 @@ class Service:
 
     def _signal(self, event: Signal) -> None:
         if event.number == signal.SIGHUP:
-            self.commands.reload()
+            with contextlib.suppress(Refused):  # A signal has nobody to answer; the log has the reason already.
+                self.commands.reload()
         elif self.core.draining:
             log.warning("asked twice to stop: giving running steps back now")
             self.drain_until = time.monotonic()
@@ -264,7 +276,9 @@ class Service:
         elif time.monotonic() >= self.drain_until:
             for lane in lanes:
                 for worker in lane.busy():
-                    self.core.after(lambda lane=lane, worker=worker: lane.end(worker, "drain", "given back: the daemon is stopping"))
+                    self.core.after(
+                        lambda lane=lane, worker=worker: lane.end(worker, "drain", "given back: the daemon is stopping")
+                    )
 
     def _take_down(self) -> None:
         core = self.core
