@@ -1,6 +1,6 @@
 """What the daemon costs while it waits: memory and CPU over a minute, workers unloaded; beside an idle huey consumer.
 
-    .venv/bin/python -m bench.idle [--seconds 60]
+.venv/bin/python -m bench.idle [--seconds 60]
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ def cost(pids: list[int], seconds: float) -> tuple[float, float]:
     """Resident MiB now, and the share of one core used over `seconds`, in percent."""
 
     def cpu() -> float:
-        return sum(sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids) / os.sysconf("SC_CLK_TCK")
+        return sum(
+            sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids
+        ) / os.sysconf("SC_CLK_TCK")
 
     before = cpu()
     time.sleep(seconds)
@@ -47,14 +49,20 @@ def main() -> None:
         ours.stop()
         peer = Huey(Path(scratch) / "huey")
         peer.start()
-        children = [int(pid) for process in peer.processes for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        children = [
+            int(pid)
+            for process in peer.processes
+            for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        ]
         theirs = cost([*(process.pid for process in peer.processes), *children], options.seconds)
         peer.stop()
     print(f"idle for {options.seconds:g} s after one job, workers unloaded")
     print(f"{'':40}{'RSS MiB':>9}{'CPU %':>8}")
     print(f"{'drophammer':40}{mine[0]:9.1f}{mine[1]:8.2f}")
     print(f"{'huey: consumer, 2 workers, feeder':40}{theirs[0]:9.1f}{theirs[1]:8.2f}")
-    print(f"ratio ours / huey                       {mine[0] / theirs[0]:9.2f}{mine[1] / theirs[1] if theirs[1] else float('nan'):8.2f}")
+    print(
+        f"ratio ours / huey                       {mine[0] / theirs[0]:9.2f}{mine[1] / theirs[1] if theirs[1] else float('nan'):8.2f}"
+    )
     print("aim: RSS <= 55 MiB, CPU <= 0.1 %")
 
 

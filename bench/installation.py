@@ -21,8 +21,12 @@ class Installation:
         self.home = home
         self.inbox, self.outbox = home / "inbox", home / "outbox"
         self.inbox.mkdir(parents=True)
-        shutil.copytree(CHECKOUT / "config", home / "config", ignore=shutil.ignore_patterns("drophammer.yaml", "schedules.yaml"))
-        (home / "config" / "drophammer.yaml").write_text(yaml.safe_dump({"handlers": ["tests.probes:HANDLER"], "min_free": 0, **settings}))
+        shutil.copytree(
+            CHECKOUT / "config", home / "config", ignore=shutil.ignore_patterns("drophammer.yaml", "schedules.yaml")
+        )
+        (home / "config" / "drophammer.yaml").write_text(
+            yaml.safe_dump({"handlers": ["tests.probes:HANDLER"], "min_free": 0, **settings})
+        )
         self.environment = {**os.environ, "DROPHAMMER_HOME": str(home), "PYTHONPATH": str(CHECKOUT)}
 
     def start(self) -> None:
@@ -30,7 +34,9 @@ class Installation:
         from daemon.settings import locate
 
         self.log = open(self.home / "daemon.log", "w")
-        self.process = subprocess.Popen([sys.executable, "-m", "daemon.service"], env=self.environment, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "daemon.service"], env=self.environment, stdout=self.log, stderr=self.log
+        )
         self.paths = locate(self.home)
         while True:
             if self.process.poll() is not None:

@@ -1,6 +1,6 @@
 """How long from a file's rename into the inbox until its handler runs: ours, huey and task-spooler, in turn.
 
-    .venv/bin/python -m bench.latency [--drops 200]
+.venv/bin/python -m bench.latency [--drops 200]
 """
 
 from __future__ import annotations
@@ -50,7 +50,12 @@ def main() -> None:
         stamps = home / "ours" / "stamps"
         stamps.touch()
         try:
-            rows.append(("drophammer", measure(ours.inbox, stamps, lambda n: f"do: probe\nstamp: {stamps}\nitems: 0\n", options.drops)))
+            rows.append(
+                (
+                    "drophammer",
+                    measure(ours.inbox, stamps, lambda n: f"do: probe\nstamp: {stamps}\nitems: 0\n", options.drops),
+                )
+            )
         finally:
             ours.stop()
         for kind in PEERS:
@@ -61,11 +66,15 @@ def main() -> None:
             finally:
                 peer.stop()
         fsync = (before + fsync_ms(home)) / 2
-    print(f"file renamed into the inbox -> handler running, {options.drops} isolated drops; the disk's own fsync p50 {fsync:.1f} ms")
+    print(
+        f"file renamed into the inbox -> handler running, {options.drops} isolated drops; the disk's own fsync p50 {fsync:.1f} ms"
+    )
     mine = percentile(rows[0][1], 0.5)
     print(f"{'':34}{'p50 ms':>8}{'p95 ms':>8}{'p50 / ours':>12}")
     for name, waits in rows:
-        print(f"{name:34}{percentile(waits, 0.5):8.1f}{percentile(waits, 0.95):8.1f}{percentile(waits, 0.5) / mine:12.1f}")
+        print(
+            f"{name:34}{percentile(waits, 0.5):8.1f}{percentile(waits, 0.95):8.1f}{percentile(waits, 0.5) / mine:12.1f}"
+        )
     print(f"aim: p50 <= 3 fsyncs + 5 ms = {3 * fsync + 5:.1f} ms, p95 <= 50 ms")
 
 

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-HUEY_TASKS = '''
+HUEY_TASKS = """
 import sys, time
 from huey import SqliteHuey
 huey = SqliteHuey(filename={database!r}, fsync=True)
@@ -25,9 +25,9 @@ def act(name):
         file.write(name + " " + str(time.monotonic_ns()) + "\\n")
     with open({out!r} + "/" + name + ".txt", "w") as file:
         file.write(name)
-'''
+"""
 
-FEEDER = '''
+FEEDER = """
 import os, subprocess, sys
 from watchdog.events import FileMovedEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
@@ -44,7 +44,7 @@ observer.schedule(Handler(), {inbox!r}, event_filter=[FileMovedEvent])
 observer.start()
 print("ready", flush=True)
 observer.join()
-'''
+"""
 
 
 class Peer:
@@ -67,9 +67,14 @@ class Peer:
 
     def spawn(self, command: list[str], wait_for: str | None = None, **environment: str) -> None:
         process = subprocess.Popen(
-            command, cwd=self.folder, env={**os.environ, **environment}, text=True,
-            stdout=subprocess.PIPE if wait_for else subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            text=True,
+            stdout=subprocess.PIPE if wait_for else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self.processes.append(process)
         if wait_for:
             assert process.stdout is not None
@@ -94,12 +99,33 @@ class Huey(Peer):
 
     def start(self) -> None:
         (self.folder / "tasks.py").write_text(
-            HUEY_TASKS.format(database=str(self.folder / "huey.db"), stamps=str(self.stamps), out=str(self.out)))
-        consumer = shutil.which("huey_consumer", path=os.path.dirname(sys.executable)) or shutil.which("huey_consumer.py", path=os.path.dirname(sys.executable))
+            HUEY_TASKS.format(database=str(self.folder / "huey.db"), stamps=str(self.stamps), out=str(self.out))
+        )
+        consumer = shutil.which("huey_consumer", path=os.path.dirname(sys.executable)) or shutil.which(
+            "huey_consumer.py", path=os.path.dirname(sys.executable)
+        )
         if consumer is None:
             raise RuntimeError("huey is not installed in this environment: pip install huey")
         path = os.pathsep.join([str(self.folder), os.environ.get("PYTHONPATH", "")])
-        self.spawn([sys.executable, consumer, "tasks.huey", "-w", "2", "-k", "process", "-d", "0.01", "-m", "0.01", "-b", "1.0", "-n"], PYTHONPATH=path)
+        self.spawn(
+            [
+                sys.executable,
+                consumer,
+                "tasks.huey",
+                "-w",
+                "2",
+                "-k",
+                "process",
+                "-d",
+                "0.01",
+                "-m",
+                "0.01",
+                "-b",
+                "1.0",
+                "-n",
+            ],
+            PYTHONPATH=path,
+        )
         self.feed("from tasks import act", "act(name)", PYTHONPATH=path)
         time.sleep(1.0)
 
@@ -110,14 +136,23 @@ class Spooler(Peer):
     def start(self) -> None:
         if shutil.which("tsp") is None:
             raise RuntimeError("task-spooler is not installed: apt-get install task-spooler")
-        self.environment = {"TS_SOCKET": str(self.folder / "socket"), "TS_MAXFINISHED": "10", "TMPDIR": str(self.folder), "TS_MAXCONN": "4000"}
+        self.environment = {
+            "TS_SOCKET": str(self.folder / "socket"),
+            "TS_MAXFINISHED": "10",
+            "TMPDIR": str(self.folder),
+            "TS_MAXCONN": "4000",
+        }
         act = self.folder / "act"
-        act.write_text(f"#!{sys.executable} -S\nimport sys, time\nt = time.monotonic_ns()\n"
-                       f"open({str(self.stamps)!r}, 'a').write(f'{{sys.argv[1]}} {{t}}\\n')\n"
-                       f"open({str(self.out)!r} + '/' + sys.argv[1] + '.txt', 'w').write(sys.argv[1])\n")
+        act.write_text(
+            f"#!{sys.executable} -S\nimport sys, time\nt = time.monotonic_ns()\n"
+            f"open({str(self.stamps)!r}, 'a').write(f'{{sys.argv[1]}} {{t}}\\n')\n"
+            f"open({str(self.out)!r} + '/' + sys.argv[1] + '.txt', 'w').write(sys.argv[1])\n"
+        )
         act.chmod(0o755)
         subprocess.run(["tsp", "-S", "2"], env={**os.environ, **self.environment}, check=True)
-        self.feed("", f"subprocess.run(['tsp', '-n', {str(act)!r}, name], stdout=subprocess.DEVNULL)", **self.environment)
+        self.feed(
+            "", f"subprocess.run(['tsp', '-n', {str(act)!r}, name], stdout=subprocess.DEVNULL)", **self.environment
+        )
 
     def stop(self) -> None:
         subprocess.run(["tsp", "-K"], env={**os.environ, **self.environment}, check=False)

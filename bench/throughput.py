@@ -1,6 +1,6 @@
 """Many no-op jobs dropped at once, until the last is published: ours, huey and task-spooler, in turn.
 
-    .venv/bin/python -m bench.throughput [--jobs 2000] [--no-peers]
+.venv/bin/python -m bench.throughput [--jobs 2000] [--no-peers]
 """
 
 from __future__ import annotations
@@ -49,13 +49,21 @@ def ours(home: Path, jobs: int, listed: list[float]) -> float:
     def finished() -> int:
         if jobs >= 10_000:  # How `list` answers in the middle of it.
             start = time.monotonic()
-            subprocess.run([sys.executable, "-m", "daemon", "list"], env=installation.environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [sys.executable, "-m", "daemon", "list"],
+                env=installation.environment,
+                cwd=CHECKOUT,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
             listed.append(time.monotonic() - start)
         return installation.value("SELECT count(*) FROM jobs WHERE state = 'done'")
 
     try:
         result = rate(installation.inbox, jobs, "do: probe\n", finished)
-        published = sum((installation.outbox / name / "manifest.json").exists() for name in os.listdir(installation.outbox))
+        published = sum(
+            (installation.outbox / name / "manifest.json").exists() for name in os.listdir(installation.outbox)
+        )
         print(f"  published folders: {published}, of them outbox/latest 1")
         return result
     finally:

@@ -12,15 +12,21 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-BARRED = frozenset({"numpy", "scipy", "pandas", "librosa", "soundfile", "soxr", "sklearn", "numba", "torch", "audiocraft", "rich"})
+BARRED = frozenset(
+    {"numpy", "scipy", "pandas", "librosa", "soundfile", "soxr", "sklearn", "numba", "torch", "audiocraft", "rich"}
+)
 
 
 class Barrier:
     """A finder that refuses the barred packages; the first on ``sys.meta_path``."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name.partition(".")[0] in BARRED:
-            raise ModuleNotFoundError(f"{name} is kept out of the daemon's process; name it by a string and let a worker import it")
+            raise ModuleNotFoundError(
+                f"{name} is kept out of the daemon's process; name it by a string and let a worker import it"
+            )
         return None
 
 

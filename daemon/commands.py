@@ -36,7 +36,9 @@ class Commands:
     def __init__(self, core: Core, service: Service) -> None:
         self.core = core
         self.service = service
-        self.known = {name: getattr(self, name) for name in ("ping", "status", "cancel", "retry", "pause", "resume", "stop")}
+        self.known = {
+            name: getattr(self, name) for name in ("ping", "status", "cancel", "retry", "pause", "resume", "stop")
+        }
 
     def handle(self, event: Command) -> None:
         """Answer one request, after the commit."""
@@ -64,25 +66,40 @@ class Commands:
         """Everything `drophammer top` shows, as of now."""
         core = self.core
         return {
-            "pid": os.getpid(), "version": VERSION, "home": str(core.settings.paths.home), "started_at": self.service.started_at,
-            "ready": self.service.ready, "draining": core.draining, "obstacle": core.obstacle,
+            "pid": os.getpid(),
+            "version": VERSION,
+            "home": str(core.settings.paths.home),
+            "started_at": self.service.started_at,
+            "ready": self.service.ready,
+            "draining": core.draining,
+            "obstacle": core.obstacle,
             "lanes": {name: self._lane(lane) for name, lane in core.lanes.items()},
-            "states": dict(core.ledger.rows(f"SELECT state, count(*) FROM jobs WHERE state NOT IN {ENDED} GROUP BY state")),
+            "states": dict(
+                core.ledger.rows(f"SELECT state, count(*) FROM jobs WHERE state NOT IN {ENDED} GROUP BY state")
+            ),
             "watching": core.inbox.watching,
-        }  # fmt: skip
+        }
 
     def _lane(self, lane: Lane) -> dict[str, Any]:
         now = self.core.monotonic()
         workers = [
-            {"pid": worker.pid, "state": worker.state, "since_s": round(now - worker.since, 1),
-             **{key: value for key, value in worker.work.items() if key != "progress_at"}}
+            {
+                "pid": worker.pid,
+                "state": worker.state,
+                "since_s": round(now - worker.since, 1),
+                **{key: value for key, value in worker.work.items() if key != "progress_at"},
+            }
             for worker in lane.workers.values()
-        ]  # fmt: skip
+        ]
         queued = self.core.ledger.value("SELECT count(*) FROM runs WHERE lane = ? AND state = 'queued'", lane.name)
         return {
-            "workers": workers, "queued": queued, "limit": lane.settings.workers, "closed": lane.closed(self.core.now()),
-            "paused": lane.paused, "paused_until": timestamp(lane.paused_until) if lane.paused_until else None,
-        }  # fmt: skip
+            "workers": workers,
+            "queued": queued,
+            "limit": lane.settings.workers,
+            "closed": lane.closed(self.core.now()),
+            "paused": lane.paused,
+            "paused_until": timestamp(lane.paused_until) if lane.paused_until else None,
+        }
 
     def summary(self) -> str:
         """One line for the service manager: what runs now."""
@@ -128,21 +145,33 @@ class Commands:
         """Take a failed or cancelled job up again where it was."""
         core, row = self.core, self._job(job)
         if row["state"] not in ("failed", "cancelled"):
-            raise Refused(f"{job} is {row['state']}: only failed and cancelled jobs are retried (submit its job.yaml to run it again)")
+            raise Refused(
+                f"{job} is {row['state']}: only failed and cancelled jobs are retried (submit its job.yaml to run it again)"
+            )
         staged = core.outbox.staging / job
         kept = staged.exists()
         if not kept:
             core.ledger.connection.execute("DELETE FROM artifacts WHERE job_id = ?", (job,))
         for table, keep in (("runs", kept), ("steps", kept)):
             done = "AND state != 'done'" if keep else ""
-            core.ledger.connection.execute(f"UPDATE {table} SET state = ?, finished_at = NULL WHERE job_id = ? {done}", (WAITING, job))
+            core.ledger.connection.execute(
+                f"UPDATE {table} SET state = ?, finished_at = NULL WHERE job_id = ? {done}", (WAITING, job)
+            )
         core.ledger.connection.execute(
             "UPDATE runs SET failed_attempts = 0, crashes = 0, interruptions = 0, not_before = NULL WHERE job_id = ? AND state = ?",
-            (job, WAITING))
+            (job, WAITING),
+        )
         core.ledger.update(
-            "jobs", job, state=WAITING, reason=None, cancel_asked=0, failures=0, folder=None, finished_at=None,
+            "jobs",
+            job,
+            state=WAITING,
+            reason=None,
+            cancel_asked=0,
+            failures=0,
+            folder=None,
+            finished_at=None,
             wait_until=timestamp(core.now() + timedelta(seconds=core.settings.input_timeout)),
-        )  # fmt: skip
+        )
         log.info("retried", job_id=job, kept_finished_items=kept)
         self.service.readiness.look(job)
         return {"job": job, "kept": kept}
@@ -164,7 +193,8 @@ class Commands:
             for worker in chosen.idle():
                 self.core.after(lambda chosen=chosen, worker=worker: chosen.dismiss(worker))
             self.core.ledger.insert(
-                "lanes", replace=True, name=chosen.name, paused=1, paused_until=timestamp(moment) if moment else None)
+                "lanes", replace=True, name=chosen.name, paused=1, paused_until=timestamp(moment) if moment else None
+            )
             log.info("lane paused", lane=chosen.name, until=timestamp(moment) if moment else None)
         return {"until": timestamp(moment) if moment else None}
 
@@ -200,7 +230,9 @@ class Commands:
             log.error("the new configuration is broken; the old one stays in force", reason=str(error))
             core.after(lambda: self.service.notify.send(READY=1))
             raise Refused(f"the new configuration is broken; the old one stays in force:\n{error}") from None
-        changed = [key for key in Settings.model_fields if key != "paths" and getattr(new, key) != getattr(core.settings, key)]
+        changed = [
+            key for key in Settings.model_fields if key != "paths" and getattr(new, key) != getattr(core.settings, key)
+        ]
         later = [key for key in changed if key in NEEDS_RESTART]
         kept = {key: getattr(core.settings, key) for key in NEEDS_RESTART}
         core.settings = new.model_copy(update={**kept, "paths": core.settings.paths})
@@ -222,7 +254,8 @@ class Commands:
                 lane = self.core.settings.lane_of(handler.name, handler.lane)
                 self.core.ledger.connection.execute(
                     "UPDATE runs SET lane = ? WHERE state IN ('queued', 'waiting') AND step_id IN (SELECT id FROM steps WHERE handler = ?)",
-                    (lane, handler.name))
+                    (lane, handler.name),
+                )
 
 
 def parse_until(text: str, now: datetime) -> datetime:
@@ -237,5 +270,3 @@ def parse_until(text: str, now: datetime) -> datetime:
         return moment if moment.tzinfo else moment.astimezone()
     except ValueError:
         raise Refused(f"until: {text!r} is no time; write 18:00 or 2026-11-22T08:00") from None
-
-

@@ -58,7 +58,7 @@ def ask(paths: Paths, request: dict[str, Any], timeout_s: float = 10.0) -> dict[
     return answer
 
 
-class _short_address:  # noqa: N801
+class _short_address:
     """A socket's path that fits into the kernel's 108 bytes, however deep the folder lies."""
 
     def __init__(self, paths: Paths) -> None:

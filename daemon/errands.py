@@ -12,11 +12,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from daemon.events import ErrandDone, Event
 from daemon.ledger import open_readonly
 
 if TYPE_CHECKING:
     from daemon.settings import Paths
+
+log = structlog.get_logger()
 
 Then = Callable[[], None]
 Errand = Callable[[sqlite3.Connection], Then | None]
@@ -32,7 +36,9 @@ class Errands:
         Does many of one kind at once (assembling finished jobs shares one flush of the disk).
     """
 
-    def __init__(self, paths: Paths, post: Callable[[Event], None], together: Callable[[sqlite3.Connection, Sequence[str]], Then]) -> None:
+    def __init__(
+        self, paths: Paths, post: Callable[[Event], None], together: Callable[[sqlite3.Connection, Sequence[str]], Then]
+    ) -> None:
         self.paths = paths
         self.post = post
         self.together = together
@@ -73,6 +79,11 @@ class Errands:
             if errand is None:
                 ledger.close()
                 return
-            then = errand(ledger)
+            try:
+                then = errand(ledger)
+            # A boundary, as the lane is one: the thread must outlive whatever one errand meets.
+            except Exception:
+                log.exception("an errand failed")
+                continue
             if then is not None:
                 self.post(ErrandDone(then))

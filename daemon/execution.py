@@ -71,7 +71,9 @@ class Execution:
     hashed: list[dict[str, str]] = field(default_factory=list)
     inputs: Mapping[str, list[InputFile]] = field(default_factory=dict)
 
-    passing_errors = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE})
+    passing_errors = frozenset(
+        {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+    )
     """Errors of the system that may pass: the run is tried again."""
 
     def __post_init__(self) -> None:
@@ -83,7 +85,8 @@ class Execution:
         self.job_name = self.request.job_name
         self.step = self.request.step
         self.completed = {
-            entry["item"]: ItemRecord(entry["item"], Path(entry["path"]), entry["facts"]) for entry in self.request.completed
+            entry["item"]: ItemRecord(entry["item"], Path(entry["path"]), entry["facts"])
+            for entry in self.request.completed
         }
         self._emitted: set[tuple[int, str, str]] = set()
         self._finished = set(self.completed)
@@ -111,7 +114,9 @@ class Execution:
         function(params, self)
         for entry in self.hashed:
             if sha256_of(Path(entry["path"])) != entry["sha256"]:
-                raise Invalid(f"{entry['path']} was changed while this step read it; drop the job again when the file is final")
+                raise Invalid(
+                    f"{entry['path']} was changed while this step read it; drop the job again when the file is final"
+                )
         ended = resource.getrusage(resource.RUSAGE_SELF)
         return Outcome(
             warnings=self.warnings,
@@ -154,7 +159,9 @@ class Execution:
         path = Path(path)
         entry = (item, label, path.suffix)
         if item < 1 or item in self._finished or entry in self._emitted:
-            raise ValueError(f"item {item}, {label or kind} {path.suffix}: emitted before, or after its item was finished")
+            raise ValueError(
+                f"item {item}, {label or kind} {path.suffix}: emitted before, or after its item was finished"
+            )
         if (kind == "primary") != (not label) and kind != "rendition":
             raise ValueError(f"item {item}: a {kind} {'needs a' if kind != 'primary' else 'has no'} label")
         if path.parent != self.workdir or path.is_symlink():
@@ -168,8 +175,18 @@ class Execution:
         if kind == "primary":
             self._finished.add(item)
         facts = json.loads(json.dumps(facts, allow_nan=False))
-        self.say({"say": "item", "item": item, "kind": kind, "label": label, "file": path.name, "size_bytes": size,
-                  "sha256": sha256, "facts": facts})  # fmt: skip
+        self.say(
+            {
+                "say": "item",
+                "item": item,
+                "kind": kind,
+                "label": label,
+                "file": path.name,
+                "size_bytes": size,
+                "sha256": sha256,
+                "facts": facts,
+            }
+        )
 
 
 def sha256_of(path: Path) -> str:

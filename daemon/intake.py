@@ -57,15 +57,23 @@ class Intake:
         named = ID_PATTERN.fullmatch(event.path.stem)
         try:
             document = documents.read(
-                text, self.core.registry, self.core.settings, default_name=named[2] if named else slug(event.path.stem), inbox=event.inbox
+                text,
+                self.core.registry,
+                self.core.settings,
+                default_name=named[2] if named else slug(event.path.stem),
+                inbox=event.inbox,
             )
         except DocumentError as error:
             self.reject(event.path, event.inbox, str(error))
             return None
         job_id = self.accept(
-            document, text.decode(), origin="inbox", wanted_id=event.path.stem if named else None,
-            source_path=event.path, identity=identity,
-        )  # fmt: skip
+            document,
+            text.decode(),
+            origin="inbox",
+            wanted_id=event.path.stem if named else None,
+            source_path=event.path,
+            identity=identity,
+        )
         self.core.after(lambda: self._move(event.path, event.inbox, job_id, identity))
         return job_id
 
@@ -90,18 +98,26 @@ class Intake:
             log.warning("the job file was gone before it could be set aside", job_id=job_id, path=str(path))
             return
         except OSError as error:
-            log.error("the job file cannot be moved to accepted/; it is taken once all the same", job_id=job_id, error=str(error))
+            log.error(
+                "the job file cannot be moved to accepted/; it is taken once all the same",
+                job_id=job_id,
+                error=str(error),
+            )
             return
         self.core.inbox.forget(path)
         if not moved.same_file(identity):
             back = free_name(path)
             os.rename(target, back)
-            log.warning("the file was changed after it was read; the new version is a new drop", job_id=job_id, path=str(back))
+            log.warning(
+                "the file was changed after it was read; the new version is a new drop", job_id=job_id, path=str(back)
+            )
 
     def reject(self, path: Path, inbox: Path, reason: str) -> None:
         """Set a file that is no job aside, with the reason beside it."""
         target = free_name(inbox / "rejected" / path.name)
-        self.core.ledger.insert("rejections", at=self.core.stamp(), path=os.fsdecode(path), moved_to=str(target), reason=reason)
+        self.core.ledger.insert(
+            "rejections", at=self.core.stamp(), path=os.fsdecode(path), moved_to=str(target), reason=reason
+        )
         log.warning("rejected", path=str(path), reason=reason)
 
         def move() -> None:
@@ -119,34 +135,73 @@ class Intake:
     # --- jobs ---
 
     def accept(
-        self, document: Document, text: str, *, origin: str, wanted_id: str | None = None,
-        source_path: Path | None = None, identity: Identity | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        document: Document,
+        text: str,
+        *,
+        origin: str,
+        wanted_id: str | None = None,
+        source_path: Path | None = None,
+        identity: Identity | None = None,
+    ) -> str:
         """Write a job, its steps and its runs; it is queued as soon as everything it needs is here."""
         core, ledger = self.core, self.core.ledger
         self.number += 1
         job_id = wanted_id if wanted_id and not self._known(wanted_id) else self._new_id(document.name)
         wait = document.input_timeout_s if document.input_timeout_s is not None else core.settings.input_timeout
         ledger.insert(
-            "jobs", id=job_id, number=self.number, name=document.name, state=WAITING, document=text, origin=origin,
-            source_path=os.fsdecode(source_path) if source_path else None, source_identity=asdict(identity) if identity else None,
-            priority=document.priority, seed=secrets.randbits(32) if document.seed is None else document.seed,
-            deliver=asdict(document.deliver) if document.deliver else None, from_wanted=document.from_job,
-            accepted_at=core.stamp(), wait_until=timestamp(later(core.now(), wait)),
-        )  # fmt: skip
+            "jobs",
+            id=job_id,
+            number=self.number,
+            name=document.name,
+            state=WAITING,
+            document=text,
+            origin=origin,
+            source_path=os.fsdecode(source_path) if source_path else None,
+            source_identity=asdict(identity) if identity else None,
+            priority=document.priority,
+            seed=secrets.randbits(32) if document.seed is None else document.seed,
+            deliver=asdict(document.deliver) if document.deliver else None,
+            from_wanted=document.from_job,
+            accepted_at=core.stamp(),
+            wait_until=timestamp(later(core.now(), wait)),
+        )
         for position, step in enumerate(document.steps, 1):
             handler = core.registry[step.handler]
             lane = core.settings.lane_of(step.handler, handler.lane)
             timeout_s = step.timeout_s if step.timeout_s is not None else getattr(core.settings.lanes, lane).timeout
             step_id = ledger.insert(
-                "steps", job_id=job_id, position=position, name=step.name, handler=step.handler, params=step.params,
-                needs=step.needs, inputs=step.inputs, sources=step.sources, for_each=asdict(step.for_each) if step.for_each else None,
-                min_success=step.min_success, retries=core.settings.retries if step.retries is None else step.retries,
-                timeout_s=timeout_s, fallback=step.fallback, lane=lane, state=WAITING,
-            )  # fmt: skip
+                "steps",
+                job_id=job_id,
+                position=position,
+                name=step.name,
+                handler=step.handler,
+                params=step.params,
+                needs=step.needs,
+                inputs=step.inputs,
+                sources=step.sources,
+                for_each=asdict(step.for_each) if step.for_each else None,
+                min_success=step.min_success,
+                retries=core.settings.retries if step.retries is None else step.retries,
+                timeout_s=timeout_s,
+                fallback=step.fallback,
+                lane=lane,
+                state=WAITING,
+            )
             if step.for_each is None:
-                ledger.insert("runs", job_id=job_id, step_id=step_id, ordinal=1, key="", state=WAITING, priority=document.priority, lane=lane)
-        log.info("accepted", job_id=job_id, name=document.name, steps=[step.name for step in document.steps], origin=origin)
+                ledger.insert(
+                    "runs",
+                    job_id=job_id,
+                    step_id=step_id,
+                    ordinal=1,
+                    key="",
+                    state=WAITING,
+                    priority=document.priority,
+                    lane=lane,
+                )
+        log.info(
+            "accepted", job_id=job_id, name=document.name, steps=[step.name for step in document.steps], origin=origin
+        )
         self.readiness.look(job_id)
         return job_id
 
@@ -157,7 +212,9 @@ class Intake:
         while True:
             job_id = make_id(self.core.now(), name, self.number)
             # A submitted file that still lies in the inbox has promised its id to someone.
-            if not self._known(job_id) and not any((inbox / f"{job_id}.yaml").exists() for inbox in self.core.settings.paths.inboxes):
+            if not self._known(job_id) and not any(
+                (inbox / f"{job_id}.yaml").exists() for inbox in self.core.settings.paths.inboxes
+            ):
                 return job_id
             self.number += 1
 
@@ -192,9 +249,14 @@ class Intake:
 
     def _drop(self, event: AudioSettled, route: str | None, **more: Any) -> None:
         self.core.ledger.insert(
-            "drops", replace=True, path=os.fsdecode(event.path), identity=asdict(event.identity), route=route,
-            seen_at=self.core.stamp(), **more,
-        )  # fmt: skip
+            "drops",
+            replace=True,
+            path=os.fsdecode(event.path),
+            identity=asdict(event.identity),
+            route=route,
+            seen_at=self.core.stamp(),
+            **more,
+        )
 
     def _hash(self, event: AudioSettled, route: str | None, ledger: sqlite3.Connection) -> Any:
         """On the errands thread: what it is, by content."""
@@ -208,7 +270,9 @@ class Intake:
     def _audio_known(self, event: AudioSettled, route: str | None, sha256: str) -> None:
         core = self.core
         made = core.ledger.row("SELECT job_id FROM artifacts WHERE sha256 = ? LIMIT 1", sha256)
-        done = core.ledger.row("SELECT job_id FROM drops WHERE sha256 = ? AND route = ? AND job_id IS NOT NULL", sha256, route)
+        done = core.ledger.row(
+            "SELECT job_id FROM drops WHERE sha256 = ? AND route = ? AND job_id IS NOT NULL", sha256, route
+        )
         if made or done:
             note = f"made here, by {made['job_id']}" if made else f"the same recording went to {done['job_id']}"
             self._drop(event, route, sha256=sha256, note=note)
@@ -217,7 +281,11 @@ class Intake:
         text = yaml.safe_dump({"do": route, "input": os.fsdecode(event.path)}, allow_unicode=True, sort_keys=False)
         try:
             document = documents.read(
-                text.encode(), core.registry, core.settings, default_name=slug(event.path.stem, "audio"), inbox=event.inbox
+                text.encode(),
+                core.registry,
+                core.settings,
+                default_name=slug(event.path.stem, "audio"),
+                inbox=event.inbox,
             )
         except (DocumentError, UnicodeEncodeError) as error:
             self._drop(event, route, sha256=sha256, note=str(error))
@@ -242,7 +310,11 @@ def free_name(path: Path) -> Path:
 
 def matches(pattern: str, place: str) -> bool:
     """Match a path below an inbox: `*` within one folder, `**` through any number of them. Case counts."""
-    expression = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    expression = (
+        re.escape(pattern)
+        .replace(r"\*\*/", "(?:.*/)?")
+        .replace(r"\*\*", ".*")
+        .replace(r"\*", "[^/]*")
+        .replace(r"\?", "[^/]")
+    )
     return re.fullmatch(expression, place, re.DOTALL) is not None
-
-

@@ -129,7 +129,7 @@ class Lane:
         """Its run has ended; it is warm and free."""
         worker.attempt, worker.work, worker.deadline, worker.kill_at, worker.ended_for = None, {}, None, None, None
         worker.state, worker.since = "idle", self.clock()
-        if self.paused and self.name == "gpu" or self._wanted():
+        if (self.paused and self.name == "gpu") or self._wanted():
             self.dismiss(worker)
 
     def dismiss(self, worker: Worker) -> None:
@@ -158,7 +158,13 @@ class Lane:
             self.failed_starts += 1
             pause = RESTART_PAUSE_S[min(self.failed_starts, len(RESTART_PAUSE_S) - 1)]
             self.start_after = self.clock() + pause
-            log.error("worker died before it was ready", lane=self.name, pid=worker.pid, end=worker_end(worker), again_in_s=pause)
+            log.error(
+                "worker died before it was ready",
+                lane=self.name,
+                pid=worker.pid,
+                end=worker_end(worker),
+                again_in_s=pause,
+            )
 
     def ready(self, worker: Worker) -> None:
         self.failed_starts = 0
@@ -177,7 +183,9 @@ class Lane:
             elif self.settings.memory and worker.ended_for is None and worker.state in ("busy", "idle"):
                 size = group_memory(worker.pid)
                 if size > self.settings.memory:
-                    self.end(worker, "memory", f"it used {size >> 20} MiB, over the lane's {self.settings.memory >> 20} MiB")
+                    self.end(
+                        worker, "memory", f"it used {size >> 20} MiB, over the lane's {self.settings.memory >> 20} MiB"
+                    )
 
     def _wanted(self) -> bool:
         return self.lock is not None and self.lock.with_suffix(".wanted").exists()
@@ -190,21 +198,41 @@ class Lane:
         set_pipe_size(command_write, PIPE_SIZE)
         os.set_blocking(command_write, False)
         command = [
-            str(Path(self.settings.python).expanduser()) if self.settings.python else sys.executable, "-m", "daemon.worker",
-            "--lane", self.name, "--parent", str(os.getpid()), "--home", str(self.all_settings.paths.home),
-            "--commands", str(command_read), "--events", str(event_write),
-        ]  # fmt: skip
+            str(Path(self.settings.python).expanduser()) if self.settings.python else sys.executable,
+            "-m",
+            "daemon.worker",
+            "--lane",
+            self.name,
+            "--parent",
+            str(os.getpid()),
+            "--home",
+            str(self.all_settings.paths.home),
+            "--commands",
+            str(command_read),
+            "--events",
+            str(event_write),
+        ]
         for handler in self.all_settings.handlers:
             command += ["--handler", handler]
         if self.lock is not None:
             command += ["--lock", str(self.lock)]
-        environment = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+        }
         environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output_write, stderr=output_write, cwd=self.all_settings.paths.home,
-                pass_fds=(command_read, event_write), process_group=0, env=environment,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output_write,
+                stderr=output_write,
+                cwd=self.all_settings.paths.home,
+                pass_fds=(command_read, event_write),
+                process_group=0,
+                env=environment,
+            )
         except OSError as error:
             for descriptor in (command_write, event_read, output_read):
                 os.close(descriptor)

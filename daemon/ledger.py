@@ -106,7 +106,9 @@ class Ledger:
         names = ", ".join(columns)
         marks = ", ".join("?" * len(columns))
         verb = "INSERT OR REPLACE" if replace else "INSERT"
-        cursor = self.connection.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", [*map(_plain, columns.values())])
+        cursor = self.connection.execute(
+            f"{verb} INTO {table} ({names}) VALUES ({marks})", [*map(_plain, columns.values())]
+        )
         return cursor.lastrowid or 0
 
     def update(self, table: str, key: int | str, **columns: Any) -> None:
@@ -117,7 +119,9 @@ class Ledger:
     def record(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write log lines: at, level, job_id, event, facts."""
         sound = [(at, level, job_id, sound_text(event), facts) for at, level, job_id, event, facts in rows]
-        self.connection.executemany("INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", sound)
+        self.connection.executemany(
+            "INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", sound
+        )
 
     def prune(self, before: str, limit: int = 5000) -> int:
         """Remove log lines older than `before` (ISO), a bounded number at a time; returns how many went."""

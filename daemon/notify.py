@@ -16,7 +16,11 @@ class Notify:
         environment = dict(os.environ) if environment is None else environment
         address = environment.get("NOTIFY_SOCKET", "")
         self.address = "\0" + address[1:] if address.startswith("@") else address
-        watched = environment.get("WATCHDOG_USEC", "") if environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()) else ""
+        watched = (
+            environment.get("WATCHDOG_USEC", "")
+            if environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+            else ""
+        )
         self.watchdog_s = int(watched) / 1e6 if watched.isdigit() else None
         """How long we may be silent, in seconds; None: nobody watches."""
         self._status = ""

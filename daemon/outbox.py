@@ -16,8 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from daemon import manifest, pages
 from daemon.settings_model import Settings
+
+log = structlog.get_logger()
 
 MARKER = ".drophammer-outbox"
 PUBLISH = ".publish"
@@ -46,7 +50,9 @@ class Outbox:
         self.settings.paths.failed.mkdir(exist_ok=True)
         marker = self.root / MARKER
         if not marker.exists():
-            marker.write_text("Drophammer publishes into this folder. Without this file it would take it for a drive that is not there.\n")
+            marker.write_text(
+                "Drophammer publishes into this folder. Without this file it would take it for a drive that is not there.\n"
+            )
         self.sync()
 
     def obstacle(self) -> str | None:
@@ -78,8 +84,10 @@ class Outbox:
             try:
                 self._assemble(ledger, job_id, sync=not whole)
                 problems[job_id] = None
-            except OSError as error:
-                problems[job_id] = str(error)
+            # A boundary, as the lane is one: what is wrong with one job must not keep the others from their folders.
+            except Exception as error:
+                problems[job_id] = f"{type(error).__name__}: {error}"
+                log.exception("assembling failed", job_id=job_id)
         ledger.execute("COMMIT")
         if whole:
             self._sync_filesystem()
@@ -95,17 +103,25 @@ class Outbox:
         for path, published in ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)):
             place(self.staging / path, folder / published)
         rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
-        log = "".join(json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n" for at, level, event, more in rows)
+        lines = "".join(
+            json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n"
+            for at, level, event, more in rows
+        )
         write(folder / "job.yaml", facts["job"]["document"])
         write(folder / "manifest.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-        write(folder / "log.jsonl", log)
-        pages.write(folder, facts)
+        write(folder / "log.jsonl", lines)
+        pages.write(folder, facts, outbox=self._as_typed())
         if self.settings.group is not None:
             self._give(folder, grp.getgrnam(self.settings.group).gr_gid)
         if sync:
             for name in os.listdir(folder):
                 sync_path(folder / name)
             sync_path(folder)
+
+    def _as_typed(self) -> str:
+        """The outbox as a person in the installation's folder types it."""
+        home = self.settings.paths.home
+        return str(self.root.relative_to(home) if self.root.is_relative_to(home) else self.root)
 
     def _give(self, folder: Path, group: int) -> None:
         """Let the person's group have what is published."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from daemon import manifest
 from daemon.core import Core
 from daemon.jobs import CANCELLED, DONE, FAILED, QUEUED, WAITING
 
@@ -30,10 +31,7 @@ class Progress:
             return
         step = ledger.row("SELECT * FROM steps WHERE id = ?", step_id)
         succeeded = counts.get(DONE, 0)
-        if counts.get(CANCELLED):
-            outcome = CANCELLED
-        else:
-            outcome = DONE if succeeded >= step["min_success"] else FAILED
+        outcome = CANCELLED if counts.get(CANCELLED) else DONE if succeeded >= step["min_success"] else FAILED
         if state == FAILED and outcome == DONE:
             ledger.connection.execute("UPDATE jobs SET failures = failures + 1 WHERE id = ?", (job_id,))
         if outcome == FAILED and step["for_each"]:
@@ -62,7 +60,9 @@ class Progress:
                     self._expand(step, json.loads(step["for_each"]))
                 else:
                     ledger.update("steps", step["id"], state=QUEUED)
-                    ledger.connection.execute("UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING))
+                    ledger.connection.execute(
+                        "UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING)
+                    )
 
     def _expand(self, step: sqlite3.Row, for_each: dict[str, Any]) -> None:
         """One run for each item of the step gone over, keyed by content: the same item twice is run twice, no more."""
@@ -74,20 +74,35 @@ class Progress:
         rows = ledger.rows(
             "SELECT artifacts.sha256 FROM artifacts JOIN runs ON runs.id = artifacts.run_id JOIN steps ON steps.id = runs.step_id "
             "WHERE artifacts.job_id = ? AND steps.name = ? AND artifacts.kind = 'primary' ORDER BY runs.ordinal, artifacts.item",
-            source_job, name,
-        )  # fmt: skip
+            source_job,
+            name,
+        )
         chosen = list(enumerate(rows, 1))[for_each["start"] :]
         if for_each["limit"] is not None:
             chosen = chosen[: for_each["limit"]]
         if not chosen:
             ledger.update("steps", step["id"], started_at=self.core.stamp())
-            self._step_ended(step, FAILED, f"nothing to go over: {over} has {len(rows)} items, start is {for_each['start']}")
+            self._step_ended(
+                step, FAILED, f"nothing to go over: {over} has {len(rows)} items, start is {for_each['start']}"
+            )
             return
         priority = ledger.value("SELECT priority FROM jobs WHERE id = ?", job_id)
         ledger.connection.executemany(
             "INSERT INTO runs (job_id, step_id, ordinal, key, each, state, priority, lane) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(job_id, step["id"], ordinal, f"{row['sha256']}.{number}", f"{over}/{number}", QUEUED, priority, step["lane"])
-             for ordinal, (number, row) in enumerate(chosen, 1)])  # fmt: skip
+            [
+                (
+                    job_id,
+                    step["id"],
+                    ordinal,
+                    f"{row['sha256']}.{number}",
+                    f"{over}/{number}",
+                    QUEUED,
+                    priority,
+                    step["lane"],
+                )
+                for ordinal, (number, row) in enumerate(chosen, 1)
+            ],
+        )
         ledger.update("steps", step["id"], state=QUEUED)
 
     def stop_rest(self, job_id: str) -> None:
@@ -101,17 +116,15 @@ class Progress:
     def job_may_be_over(self, job_id: str) -> None:
         """Have a job's folder assembled once nothing of it is left to run."""
         open_runs = self.core.ledger.value(
-            "SELECT count(*) FROM steps WHERE job_id = ? AND state IN (?, ?, 'running')", job_id, WAITING, QUEUED)
+            "SELECT count(*) FROM steps WHERE job_id = ? AND state IN (?, ?, 'running')", job_id, WAITING, QUEUED
+        )
         if open_runs == 0:
             self.core.after(lambda: self.core.errands.assemble(job_id))
 
     def outcome(self, job_id: str) -> str:
         """How a job whose steps have all ended has ended."""
-        states = {row["state"] for row in self.core.ledger.rows("SELECT state FROM steps WHERE job_id = ?", job_id)}
-        if states == {DONE}:
-            return DONE
-        asked = self.core.ledger.value("SELECT cancel_asked FROM jobs WHERE id = ?", job_id)
-        return CANCELLED if asked or FAILED not in states else FAILED
+        job = self.core.ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
+        return manifest.outcome(job, self.core.ledger.rows("SELECT state FROM steps WHERE job_id = ?", job_id))
 
     def fail_waiting(self, job_id: str, reason: str) -> None:
         """End a job that never began."""
@@ -120,6 +133,7 @@ class Progress:
         ledger.update("steps", first, state=FAILED, finished_at=self.core.stamp())
         ledger.update("jobs", job_id, reason=reason)
         ledger.connection.execute(
-            "UPDATE runs SET state = ?, finished_at = ? WHERE step_id = ?", (FAILED, self.core.stamp(), first))
+            "UPDATE runs SET state = ?, finished_at = ? WHERE step_id = ?", (FAILED, self.core.stamp(), first)
+        )
         self.stop_rest(job_id)
         self.job_may_be_over(job_id)

@@ -77,7 +77,13 @@ class Publication:
             self.core.errands.send(lambda ledger: self._hand_out(ledger, job))
         commands = self.core.settings.on_done if job["state"] == DONE else self.core.settings.on_failed
         for command in commands:
-            facts = {"id": job["id"], "name": job["name"], "state": job["state"], "folder": job["folder"], "reason": job["reason"] or ""}
+            facts = {
+                "id": job["id"],
+                "name": job["name"],
+                "state": job["state"],
+                "folder": job["folder"],
+                "reason": job["reason"] or "",
+            }
             words = [fill(word, facts) for word in command]
             self.core.errands.send(lambda ledger, words=words: _run_command(words, job["id"]))
 
@@ -87,7 +93,9 @@ class Publication:
         folder = Path(job["folder"])
         rows = ledger.execute(
             "SELECT published, kind, label, runs.id AS run FROM artifacts JOIN runs ON runs.id = artifacts.run_id "
-            "WHERE artifacts.job_id = ? AND kind IN ('primary', 'rendition')", (job["id"],)).fetchall()  # fmt: skip
+            "WHERE artifacts.job_id = ? AND kind IN ('primary', 'rendition')",
+            (job["id"],),
+        ).fetchall()
 
         def clash(target: Path) -> None:
             log.warning("not delivered: another file of that name is there", job_id=job["id"], target=str(target))
@@ -100,13 +108,21 @@ class Publication:
             if wanted.get("beside"):
                 self._beside(ledger, job, rows, clash)
         except (OSError, KeyError) as error:
-            log.error("delivery failed; the work itself is in the outbox", job_id=job["id"], error=f"{type(error).__name__}: {error}")
+            log.error(
+                "delivery failed; the work itself is in the outbox",
+                job_id=job["id"],
+                error=f"{type(error).__name__}: {error}",
+            )
         self.core.outbox.clear(job["id"])
 
-    def _beside(self, ledger: sqlite3.Connection, job: sqlite3.Row, rows: list[sqlite3.Row], clash: Callable[[Path], Any]) -> None:
+    def _beside(
+        self, ledger: sqlite3.Connection, job: sqlite3.Row, rows: list[sqlite3.Row], clash: Callable[[Path], Any]
+    ) -> None:
         """Put an analysis next to the file it is of, under that file's name."""
         for row in rows:
-            inputs = ledger.execute("SELECT inputs FROM attempts WHERE run_id = ? AND outcome = 'done'", (row["run"],)).fetchone()
+            inputs = ledger.execute(
+                "SELECT inputs FROM attempts WHERE run_id = ? AND outcome = 'done'", (row["run"],)
+            ).fetchone()
             sources = [Path(entry["path"]) for entry in json.loads(inputs["inputs"])]
             if len(sources) == 1 and row["kind"] == "primary":
                 name = sources[0].stem + Path(row["published"]).suffix
@@ -148,7 +164,12 @@ def _run_command(words: list[str], job_id: str) -> None:
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
         if done.returncode:
-            log.warning("a notification command failed", job_id=job_id, command=words[0], status=done.returncode,
-                        error=done.stderr[-300:].decode(errors="replace"))  # fmt: skip
+            log.warning(
+                "a notification command failed",
+                job_id=job_id,
+                command=words[0],
+                status=done.returncode,
+                error=done.stderr[-300:].decode(errors="replace"),
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("a notification command failed", job_id=job_id, command=words[0], error=str(error))

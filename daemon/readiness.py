@@ -35,8 +35,12 @@ class Readiness:
 
     def look_at_all(self) -> None:
         """Look at waiting jobs again, a bounded number at a time, round and round."""
-        ids = [row["id"] for row in self.core.ledger.rows(
-            "SELECT id FROM jobs WHERE state = ? AND id > ? ORDER BY id LIMIT ?", WAITING, self.last, LOOKED_AT_ONCE)]  # fmt: skip
+        ids = [
+            row["id"]
+            for row in self.core.ledger.rows(
+                "SELECT id FROM jobs WHERE state = ? AND id > ? ORDER BY id LIMIT ?", WAITING, self.last, LOOKED_AT_ONCE
+            )
+        ]
         self.last = ids[-1] if len(ids) == LOOKED_AT_ONCE else ""
         for job_id in ids:
             self.look(job_id)
@@ -72,8 +76,10 @@ class Readiness:
     def _earlier_job(self, wanted: str, but: str) -> str | None:
         return self.core.ledger.value(
             "SELECT id FROM jobs WHERE state = 'done' AND (id = ? OR name = ?) AND id != ? ORDER BY finished_at DESC LIMIT 1",
-            wanted, slug(wanted), but,
-        )  # fmt: skip
+            wanted,
+            slug(wanted),
+            but,
+        )
 
     def _missing_file(self, path: Path, reference: str) -> Iterator[str]:
         try:
@@ -98,7 +104,9 @@ class Readiness:
                 changed = {**json.loads(step["params"]), "model": step["fallback"]}
                 self.core.ledger.update("steps", step["id"], params=changed)
                 self.core.ledger.update("jobs", job["id"], procedural=1)
-                log.warning("PROCEDURAL: the fallback stands in", job_id=job["id"], step=step["name"], missing=finding.message)
+                log.warning(
+                    "PROCEDURAL: the fallback stands in", job_id=job["id"], step=step["name"], missing=finding.message
+                )
             else:
                 yield finding.message
 

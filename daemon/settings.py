@@ -148,8 +148,10 @@ def load(home: Path | None = None) -> Settings:
     try:
         return Settings.model_validate({**raw, "paths": paths}, context={"home": home})
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')} (found {e['input']!r})"
-                 for e in error.errors()]
+        lines = [
+            f"  {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')} (found {e['input']!r})"
+            for e in error.errors()
+        ]
         raise SettingsError("\n".join([f"{home / 'config' / 'drophammer.yaml'}:", *lines])) from None
 
 

@@ -117,7 +117,9 @@ class Settings(Section):
     @classmethod
     def _deliver(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, dict):
-            return {name: resolve_folder(info.context["home"], folder, f"deliver.{name}") for name, folder in value.items()}
+            return {
+                name: resolve_folder(info.context["home"], folder, f"deliver.{name}") for name, folder in value.items()
+            }
         return value
 
     @property

@@ -38,8 +38,11 @@ class Timetable:
         ledger, now = self.core.ledger, self.core.stamp()
         for entry in schedules:
             ledger.connection.execute("INSERT OR IGNORE INTO schedules (name, since) VALUES (?, ?)", (entry.name, now))
-        last = dict(ledger.rows(
-            "SELECT name, max(since, coalesce((SELECT max(due_at) FROM firings WHERE schedule = name), '')) FROM schedules"))
+        last = dict(
+            ledger.rows(
+                "SELECT name, max(since, coalesce((SELECT max(due_at) FROM firings WHERE schedule = name), '')) FROM schedules"
+            )
+        )
         self.since = {entry.name: datetime.fromisoformat(last[entry.name]) for entry in schedules}
 
     def tick(self) -> None:
@@ -62,7 +65,14 @@ class Timetable:
             outcome, job_id, note = self._queue(entry)
         try:
             core.ledger.insert(
-                "firings", schedule=entry.name, due_at=due_at, outcome=outcome, job_id=job_id, note=note, recorded_at=core.stamp())
+                "firings",
+                schedule=entry.name,
+                due_at=due_at,
+                outcome=outcome,
+                job_id=job_id,
+                note=note,
+                recorded_at=core.stamp(),
+            )
         except sqlite3.IntegrityError:
             log.error("a due time came twice", schedule=entry.name, due_at=due_at)
             raise
@@ -71,7 +81,9 @@ class Timetable:
 
     def _unfinished(self, name: str) -> str | None:
         return self.core.ledger.value(
-            f"SELECT jobs.id FROM firings JOIN jobs ON jobs.id = firings.job_id WHERE schedule = ? AND jobs.state NOT IN {ENDED} LIMIT 1", name)
+            f"SELECT jobs.id FROM firings JOIN jobs ON jobs.id = firings.job_id WHERE schedule = ? AND jobs.state NOT IN {ENDED} LIMIT 1",
+            name,
+        )
 
     def _queue(self, entry: Schedule) -> tuple[str, str | None, str | None]:
         """Make the schedule's job: outcome, job id, note."""

@@ -35,7 +35,9 @@ class Upkeep:
 
     def _give_up(self, progress: Progress) -> None:
         """Fail jobs whose inputs did not come in time."""
-        rows = self.core.ledger.rows("SELECT id, reason FROM jobs WHERE state = 'waiting' AND wait_until <= ?", self.core.stamp())
+        rows = self.core.ledger.rows(
+            "SELECT id, reason FROM jobs WHERE state = 'waiting' AND wait_until <= ?", self.core.stamp()
+        )
         for row in rows:
             # Out of `waiting` at once, so that it is given up once.
             self.core.ledger.update("jobs", row["id"], state="running")

@@ -21,7 +21,10 @@ import daemon
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 if Path(daemon.__file__).resolve().parent != CHECKOUT / "daemon":
-    pytest.exit(f"a foreign package named `daemon` is on the path: {daemon.__file__} (is python-daemon installed here?)", returncode=3)
+    pytest.exit(
+        f"a foreign package named `daemon` is on the path: {daemon.__file__} (is python-daemon installed here?)",
+        returncode=3,
+    )
 
 PATIENCE_S = 60.0
 """How long a test waits for something that is bound to happen; generous, for busy machines."""
@@ -45,7 +48,9 @@ class House:
         self.inbox, self.outbox, self.state = home / "inbox", home / "outbox", home / "state"
         self.process: subprocess.Popen[bytes] | None = None
         self.inbox.mkdir(parents=True)
-        shutil.copytree(CHECKOUT / "config", home / "config", ignore=shutil.ignore_patterns("drophammer.yaml", "schedules.yaml"))
+        shutil.copytree(
+            CHECKOUT / "config", home / "config", ignore=shutil.ignore_patterns("drophammer.yaml", "schedules.yaml")
+        )
         self.configure()
 
     def configure(self, **settings: Any) -> None:
@@ -61,9 +66,13 @@ class House:
         """Start the real daemon; returns when it is ready."""
         self.log = open(self.home / "daemon.log", "ab")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.service"], cwd=self.home, env={**self.environment, **environment},
-            stdout=self.log, stderr=self.log, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "daemon.service"],
+            cwd=self.home,
+            env={**self.environment, **environment},
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
         self.log.close()
         if wait:
             from daemon.control import ControlError, ask

@@ -21,7 +21,9 @@ class ProbeParams(Params):
     text: str = ""
     stamp: str = ""
     """A file that gets one line, the monotonic time in nanoseconds, when the handler runs."""
-    end: Literal["done", "invalid", "transient", "memory", "bug", "exit", "abort", "kill", "hang", "garbage", "flood"] = "done"
+    end: Literal[
+        "done", "invalid", "transient", "memory", "bug", "exit", "abort", "kill", "hang", "garbage", "flood"
+    ] = "done"
     until: str = ""
     """A file; `end` happens only while it does not exist."""
     memory_mib: int = 0

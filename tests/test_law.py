@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CAPABILITIES = sorted(path.name for path in (ROOT / "handlers").iterdir() if path.is_dir() and path.name not in ("audio", "__pycache__"))
+CAPABILITIES = sorted(
+    path.name for path in (ROOT / "handlers").iterdir() if path.is_dir() and path.name not in ("audio", "__pycache__")
+)
 
 
 def imports(path: Path) -> set[str]:

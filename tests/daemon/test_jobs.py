@@ -18,7 +18,14 @@ def test_an_id_says_when_what_and_which() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Kick Study", "kick-study"), ("../../etc/passwd", "etc-passwd"), ("Größe", "groe"), ("日本", "job"), ("x" * 90, "x" * 60), ("\x1b[31mred", "31mred")],
+    [
+        ("Kick Study", "kick-study"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("Größe", "groe"),
+        ("日本", "job"),
+        ("x" * 90, "x" * 60),
+        ("\x1b[31mred", "31mred"),
+    ],
 )
 def test_a_name_is_reduced_to_what_is_safe_everywhere(text: str, expected: str) -> None:
     assert slug(text) == expected
@@ -34,14 +41,27 @@ def test_files_are_named_for_people() -> None:
     assert file_name("old-tapes", "mine", 12, 200, 3, "", ".wav") == "old-tapes_mine_012-3.wav"
 
 
-def verdict(outcome: str, meaning: str | None = None, *, failed: int = 0, crashes: int = 0, interruptions: int = 0, retries: int = 2):
+def verdict(
+    outcome: str,
+    meaning: str | None = None,
+    *,
+    failed: int = 0,
+    crashes: int = 0,
+    interruptions: int = 0,
+    retries: int = 2,
+):
     return judge(outcome, meaning, "why", Tally(failed, crashes, interruptions), retries=retries, backoff_s=10)
 
 
 def test_an_error_that_may_pass_is_tried_again_with_doubling_pauses() -> None:
-    assert [(verdict("failed", "transient", failed=n).state, verdict("failed", "transient", failed=n).delay_s) for n in (1, 2, 3)] == [
-        ("queued", 10), ("queued", 20), ("failed", 0),
-    ]  # fmt: skip
+    assert [
+        (verdict("failed", "transient", failed=n).state, verdict("failed", "transient", failed=n).delay_s)
+        for n in (1, 2, 3)
+    ] == [
+        ("queued", 10),
+        ("queued", 20),
+        ("failed", 0),
+    ]
 
 
 @pytest.mark.parametrize("meaning", ["invalid", "bug", "timeout"])
@@ -59,7 +79,10 @@ def test_an_interrupted_run_is_not_to_blame_but_not_for_ever() -> None:
 
 
 def test_out_of_memory_is_tried_again_at_once() -> None:
-    assert (verdict("failed", "out_of_memory", failed=1).state, verdict("failed", "out_of_memory", failed=1).delay_s) == ("queued", 0)
+    assert (
+        verdict("failed", "out_of_memory", failed=1).state,
+        verdict("failed", "out_of_memory", failed=1).delay_s,
+    ) == ("queued", 0)
 
 
 def test_cancelled_is_cancelled() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -20,11 +21,23 @@ def test_a_dropped_job_is_published_whole(running: House) -> None:
     job = running.ended("first")
     folder = Path(job["folder"])
     assert folder.parent == running.outbox
-    assert {"first_probe_1.txt", "first_probe_2.txt", "job.yaml", "manifest.json", "report.md", "index.html", "log.jsonl"} == set(os.listdir(folder))
+    assert {
+        "first_probe_1.txt",
+        "first_probe_2.txt",
+        "job.yaml",
+        "manifest.json",
+        "report.md",
+        "index.html",
+        "log.jsonl",
+    } == set(os.listdir(folder))
     assert (folder / "first_probe_2.txt").read_text() == "hello 2\n"
     assert (running.outbox / "latest").resolve() == folder
     assert not (running.inbox / "first.yaml").exists()
-    assert (running.inbox / "accepted" / f"{job['id']}.yaml").read_text() == (folder / "job.yaml").read_text() == job["document"]
+    assert (
+        (running.inbox / "accepted" / f"{job['id']}.yaml").read_text()
+        == (folder / "job.yaml").read_text()
+        == job["document"]
+    )
     eventually(lambda: not list((running.outbox / ".staging").iterdir()), "staging is cleared")
 
 
@@ -43,11 +56,16 @@ def test_the_manifest_holds_what_made_each_item(running: House) -> None:
 
 
 def test_steps_feed_each_other_in_the_order_of_their_needs(running: House) -> None:
-    running.drop("chain.yaml", {"steps": {
-        "last": {"do": "probe", "input": ["middle"]},
-        "middle": {"do": "probe", "input": ["first/2"], "items": 3},
-        "first": {"do": "probe", "items": 2},
-    }})  # fmt: skip
+    running.drop(
+        "chain.yaml",
+        {
+            "steps": {
+                "last": {"do": "probe", "input": ["middle"]},
+                "middle": {"do": "probe", "input": ["first/2"], "items": 3},
+                "first": {"do": "probe", "items": 2},
+            }
+        },
+    )
     job = running.ended("chain")
     order = running.rows("SELECT step FROM lane_use WHERE job_id = ? ORDER BY started_at", job["id"])
     assert [row["step"] for row in order] == ["first", "middle", "last"]
@@ -102,11 +120,24 @@ def test_an_error_that_may_pass_is_tried_again_and_finished_items_are_kept(house
     house.configure(backoff=0.2)
     house.start()
     gate = house.home / "gate"
-    house.drop("busy.yaml", {"do": "probe", "items": 3, "end": "transient", "until": str(gate), "retries": 20, "stamp": str(house.home / "stamp")})
+    house.drop(
+        "busy.yaml",
+        {
+            "do": "probe",
+            "items": 3,
+            "end": "transient",
+            "until": str(gate),
+            "retries": 20,
+            "stamp": str(house.home / "stamp"),
+        },
+    )
     eventually(lambda: len(house.rows("SELECT 1 FROM attempts")) >= 2, "it is tried again")
     gate.touch()
     job = house.ended("busy")
-    made = house.rows("SELECT item, count(*) AS times, min(attempt_id) AS attempt FROM artifacts WHERE job_id = ? GROUP BY item", job["id"])
+    made = house.rows(
+        "SELECT item, count(*) AS times, min(attempt_id) AS attempt FROM artifacts WHERE job_id = ? GROUP BY item",
+        job["id"],
+    )
     assert [(row["item"], row["times"]) for row in made] == [(1, 1), (2, 1), (3, 1)]
     assert made[0]["attempt"] < made[2]["attempt"]
 
@@ -123,7 +154,9 @@ def test_a_job_that_kills_its_worker_is_quarantined_and_the_lane_goes_on(running
     running.drop("good.yaml", {"do": "probe"})
     job = running.ended("poison", "failed")
     assert "quarantined" in job["reason"] and "SIGKILL" in job["reason"]
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts WHERE job_id = ?", job["id"])] == ["crashed"] * 3
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts WHERE job_id = ?", job["id"])] == [
+        "crashed"
+    ] * 3
     running.ended("good")
 
 
@@ -209,17 +242,29 @@ def test_with_no_cpu_workers_nothing_overlaps(house: House) -> None:
         house.drop(f"job-{number}.yaml", {"do": "probe", "seconds": 0.1})
     eventually(lambda: len(house.rows("SELECT 1 FROM jobs WHERE state = 'done'")) == 6, "all are done")
     spans = [tuple(row) for row in house.rows("SELECT started_at, ended_at FROM attempts ORDER BY started_at")]
-    assert all(ended <= begun for (_, ended), (begun, _) in zip(spans, spans[1:], strict=False))
+    assert all(ended <= begun for (_, ended), (begun, _) in itertools.pairwise(spans))
 
 
 def test_for_each_runs_once_an_item_and_counts_failures(running: House) -> None:
-    running.drop("many.yaml", {"steps": {
-        "sources": {"do": "probe", "items": 4},
-        "mine": {"do": "probe", "input": ["each"], "for_each": {"in": "sources", "start": 1, "limit": 2}, "text": "x"},
-        "gather": {"do": "probe", "input": ["mine"]},
-    }})  # fmt: skip
+    running.drop(
+        "many.yaml",
+        {
+            "steps": {
+                "sources": {"do": "probe", "items": 4},
+                "mine": {
+                    "do": "probe",
+                    "input": ["each"],
+                    "for_each": {"in": "sources", "start": 1, "limit": 2},
+                    "text": "x",
+                },
+                "gather": {"do": "probe", "input": ["mine"]},
+            }
+        },
+    )
     job = running.ended("many")
-    runs = running.rows("SELECT each FROM runs JOIN steps ON steps.id = runs.step_id WHERE steps.name = 'mine' ORDER BY ordinal")
+    runs = running.rows(
+        "SELECT each FROM runs JOIN steps ON steps.id = runs.step_id WHERE steps.name = 'mine' ORDER BY ordinal"
+    )
     assert [row["each"] for row in runs] == ["sources/2", "sources/3"]
     steps = {step["name"]: step for step in running.manifest(job)["steps"]}
     assert [entry["label"] for entry in steps["gather"]["inputs"]] == ["mine/1", "mine/2"]
@@ -284,7 +329,9 @@ def test_asked_twice_to_stop_it_gives_the_step_back(running: House) -> None:
 
 def test_progress_reaches_the_ledger_with_its_phase(running: House) -> None:
     running.drop("long.yaml", {"do": "probe", "items": 4, "seconds": 0.7})
-    row = eventually(lambda: running.rows("SELECT * FROM runs WHERE phase = 'working' AND done >= 2"), "progress shows")[0]
+    row = eventually(
+        lambda: running.rows("SELECT * FROM runs WHERE phase = 'working' AND done >= 2"), "progress shows"
+    )[0]
     assert (row["total"], row["unit"]) == (4, "items")
     running.ended("long")
 
@@ -314,8 +361,10 @@ def test_copies_are_delivered_and_never_over_another_file(house: House) -> None:
 
 def test_commands_are_run_when_a_job_ends(house: House) -> None:
     note = house.home / "note"
-    house.configure(on_done=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "done {name} {reason}"]],
-                    on_failed=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "failed {name}"]])  # fmt: skip
+    house.configure(
+        on_done=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "done {name} {reason}"]],
+        on_failed=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "failed {name}"]],
+    )
     house.start()
     house.drop("good.yaml", {"do": "probe"})
     house.drop("bad.yaml", {"do": "probe", "end": "invalid"})

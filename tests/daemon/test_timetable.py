@@ -41,7 +41,15 @@ class Clocked:
     def open(self) -> None:
         """Start (again), as the daemon does."""
         settings = load(self.house.home)
-        self.core = Core(settings, load_registry(settings.handlers), Ledger(settings.paths.ledger), None, {}, lambda event: None, now=lambda: self.now)
+        self.core = Core(
+            settings,
+            load_registry(settings.handlers),
+            Ledger(settings.paths.ledger),
+            None,
+            {},
+            lambda event: None,
+            now=lambda: self.now,
+        )
         progress = Progress(self.core)
         self.timetable = Timetable(self.core, Intake(self.core, Readiness(self.core, progress)))
 
@@ -55,7 +63,10 @@ class Clocked:
             self.timetable.tick()
 
     def firings(self) -> list[tuple[str, str]]:
-        return [(row["due_at"][5:16], row["outcome"]) for row in self.core.ledger.rows("SELECT * FROM firings ORDER BY due_at")]
+        return [
+            (row["due_at"][5:16], row["outcome"])
+            for row in self.core.ledger.rows("SELECT * FROM firings ORDER BY due_at")
+        ]
 
     def jobs(self) -> int:
         return self.core.ledger.value("SELECT count(*) FROM jobs WHERE origin = 'schedule'")
