@@ -53,7 +53,7 @@ def models_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[type[
             candidate
             for holder in found
             if (name := keys(holder).get(str(word)))
-            for candidate in _models_in(holder.model_fields[name].annotation)
+            for candidate in models_in(holder.model_fields[name].annotation)
         ]
         found = inner or found
     return found
@@ -69,8 +69,8 @@ def description_at(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
     return ""
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _models_in(argument)
+        yield from models_in(argument)

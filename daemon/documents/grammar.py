@@ -120,9 +120,11 @@ def _read_step(
     do = node.value["do"]
     handler = registry.get(do.value) if isinstance(do.value, str) else None
     if handler is None:
-        word = do.value if isinstance(do.value, str) else ""
-        hint = nearest(word, registry) or f"; there are {listed(registry)}"
-        report.add(do, draft.at("do")[1], f"there is no handler {show(do.plain())}{hint}")
+        if isinstance(do.value, str):
+            hint = nearest(do.value, registry) or f"; there are {listed(registry)}"
+            report.add(do, draft.at("do")[1], f"there is no handler {show(do.value)}{hint}")
+        else:
+            report.add(do, draft.at("do")[1], f"expected one word ({listed(registry, 'or')}), found {show(do.plain())}")
         return draft
     draft.handler = handler
     known = fields.keys(handler.params)

@@ -78,7 +78,8 @@ def _read(draft: Draft, key: str, text: str, names: list[str], from_job: str | N
     try:
         reference = parse(text)
     except ReferenceRefused as error:
-        hint = nearest(text.split("/")[0], names)
+        first, _, rest = text.partition("/")
+        hint = nearest(first, names) if not rest or rest.isdigit() else ""
         report.add(*draft.at(key), f"'{text[:100]}' {error}{hint}")
         return None
     if isinstance(reference, FromReference) and from_job is None:

@@ -10,6 +10,8 @@ from typing import Protocol
 SHOWN_CHARACTERS = 60
 """A value longer than this is cut where a message quotes it."""
 REPORTED_AT_MOST = 50
+LIKENESS = 0.65
+"""How like two words must be for one to be suggested, by difflib's ratio: at 0.6 `tempo` is taken for `steps`."""
 
 
 class Place(Protocol):
@@ -68,7 +70,7 @@ class Report:
 
 def nearest_word(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like this one, if any is."""
-    found = difflib.get_close_matches(word.lower(), list(known), 1, cutoff=0.6)
+    found = difflib.get_close_matches(word.lower(), list(known), 1, cutoff=LIKENESS)
     return found[0] if found else None
 
 
