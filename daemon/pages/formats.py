@@ -40,7 +40,10 @@ BEYOND = 10**18
 
 def visible(text: object) -> str:
     """Show what cannot be seen as a sign for it: ESC becomes ``␛``, what has no sign ``�``. Line breaks and tabs stay."""
-    return _UNSEEN.sub(_sign, str(text).replace("\r\n", "\n"))
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub(_sign, text.replace("\r\n", "\n"))
 
 
 def _sign(match: re.Match[str]) -> str:

@@ -47,10 +47,10 @@ def tag(name: str, /, *children: Child, **attributes: object) -> Html:
 
 def render(child: Child) -> Html:
     """Markup of text, markup, or a list of both."""
-    if child is None or child is False:
-        return Html("")
     if isinstance(child, Html):
         return child
+    if child is None or child is False:
+        return Html("")
     if isinstance(child, str):
         return Html(escape(visible(child), quote=False))
     if isinstance(child, int | float):
