@@ -39,11 +39,8 @@ class _Folder:
     def on_event(self, event: InotifyEvent) -> None:
         if not event.name:  # about the folder itself
             return
-        if event.is_directory:
-            change = Change.FOLDER
-        else:
-            change = Change.CREATED if event.is_create else Change.WRITTEN
-        self.watcher.changed(self.inbox, self.path, os.fsdecode(event.name), change)
+        change = Change.CREATED if event.is_create else Change.WRITTEN
+        self.watcher.changed(self.inbox, self.path, os.fsdecode(event.name), Change.FOLDER if event.is_directory else change)
 
     def on_watch_deleted(self, descriptor: WatchDescriptor) -> None:
         self.watcher.lost(descriptor, self)

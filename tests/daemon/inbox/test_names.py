@@ -7,7 +7,9 @@ import pytest
 from daemon.inbox.names import Kind, is_watched_folder, kind_of
 
 
-@pytest.mark.parametrize("name", ["set.yaml", "set.yml", "SET.YAML", "a b.Yml", "x.wav.yaml", "caf\udce9.yaml", "two\nlines.yaml", "~mine.yaml"])
+@pytest.mark.parametrize("name", [
+    "set.yaml", "set.yml", "SET.YAML", "a b.Yml", "x.wav.yaml", "caf\udce9.yaml", "two\nlines.yaml", "~mine.yaml",
+])  # fmt: skip
 def test_names_of_job_files(name: str) -> None:
     assert kind_of(name) is Kind.JOB
 
@@ -17,7 +19,7 @@ def test_names_of_audio(name: str) -> None:
     assert kind_of(name) is Kind.AUDIO
 
 
-@pytest.mark.parametrize("ending", "m4a wma aac mp4 alac ape wv mpc dsf dff caf ac3 mka".split())
+@pytest.mark.parametrize("ending", ["m4a", "wma", "aac", "mp4", "alac", "ape", "wv", "mpc", "dsf", "dff", "caf", "ac3", "mka"])
 def test_audio_that_cannot_be_read_is_known_by_name(ending: str) -> None:
     assert kind_of(f"k.{ending}") is Kind.UNSUPPORTED
 

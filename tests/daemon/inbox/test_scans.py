@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
 
-from daemon.events import FirstScanDone
+from daemon.events import FirstScanDone, Identity
 from daemon.inbox import arming, filesystem
 from tests.conftest import eventually
 from tests.daemon.inbox.conftest import Watched
@@ -44,6 +44,8 @@ def test_audio_that_the_ledger_knows_is_not_reported_by_a_scan(watched: Watched)
     watched.start()
     watched.tick(130)
     assert watched.audio == [watched.folder / "new.wav"]
+    assert dict(watched.asked) == {path: Identity.of(path.stat()) for path in watched.folder.iterdir()}
+    assert len(watched.asked) == 2  # once for each version, not at every rescan
 
 
 def test_without_the_kernels_word_a_file_is_taken_after_the_settle_time(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
