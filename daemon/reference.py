@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from daemon.documents import problems, tree
+from daemon.documents import problems, text, tree
 from daemon.documents.fields import descriptions, keys, models_in
 from daemon.documents.keys import DEFAULT_KEYS, MOST_STEPS, JobKeys, StepKeys
 from daemon.documents.references import AUDIO_SUFFIXES
@@ -121,20 +121,29 @@ def reference(handlers: Mapping[str, Handler], errors: str) -> str:
         f"Beside the step's own keys. {defaults} may also stand at the top, as defaults for all steps.", "", *_table(StepKeys), "",
     ]  # fmt: skip
     suffixes = " ".join(f"`{suffix}`" for suffix in sorted(AUDIO_SUFFIXES))
-    text = TEXT.format(
-        bytes=tree.LARGEST_BYTES, nodes=tree.MOST_NODES, depth=tree.DEEPEST, steps=MOST_STEPS, suffixes=suffixes, errors=errors
+    rest = TEXT.format(
+        bytes=text.LARGEST_BYTES,
+        nodes=tree.MOST_NODES,
+        depth=tree.DEEPEST,
+        steps=MOST_STEPS,
+        suffixes=suffixes,
+        errors=errors,
     )
-    return "\n".join([HEAD, *common, "## What a step can do", "", *own]) + "\n" + text
+    return "\n".join([HEAD, *common, "## What a step can do", "", *own]) + "\n" + rest
 
 
 def _handler(handler: Handler) -> list[str]:
     about = " ".join((handler.params.__doc__ or "").split())
-    return [f"### `do: {handler.name}`", "", f"{handler.summary[:1].upper()}{handler.summary[1:]}. {about}", "", *_table(handler.params), ""]
+    summary = f"{handler.summary[:1].upper()}{handler.summary[1:]}."
+    return [f"### `do: {handler.name}`", "", f"{summary} {about}", "", *_table(handler.params), ""]
 
 
 def _table(model: type[BaseModel]) -> list[str]:
     schema = model.model_json_schema(schema_generator=Generator)
-    rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in _rows(model, schema, standard(schema), "")]
+    rows = [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+        for row in _rows(model, schema, standard(schema), "")
+    ]
     return ["| key | value | default | meaning |", "|---|---|---|---|", *rows]
 
 

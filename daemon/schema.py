@@ -70,7 +70,9 @@ def job_schema(registry: Mapping[str, Handler]) -> Schema:
                 "additionalProperties": {"anyOf": named},
             },
             **job,
-            **{key: {**step[key], "description": f"For every step: {step[key]['description']}"} for key in DEFAULT_KEYS},
+            **{
+                key: {**step[key], "description": f"For every step: {step[key]['description']}"} for key in DEFAULT_KEYS
+            },
         },
         "required": ["steps"],
         "additionalProperties": False,
@@ -100,7 +102,7 @@ def _model(model: type[Params], prefix: str, definitions: Schema) -> Schema:
     made = model.model_json_schema(ref_template=f"#/$defs/{prefix}-{{model}}", schema_generator=Generator)
     for name, inner in made.pop("$defs", {}).items():
         definitions[f"{prefix}-{name}"] = standard(inner)
-    made.setdefault("properties", dict.fromkeys(keys(model), {}))
+    made.setdefault("properties", {key: {} for key in keys(model)})
     return standard(made)
 
 
@@ -112,8 +114,12 @@ def standard(schema: Any) -> Any:
         return schema
     made = {key: standard(value) for key, value in schema.items()}
     if isinstance(made.get("anyOf"), list):
-        bounds = {standard: made.pop(name) for name, standard in _BOUNDS.items() if isinstance(made.get(name), int | float)}
-        made["anyOf"] = [{**each, **bounds} if each.get("type") in ("number", "integer") else each for each in made["anyOf"]]
+        bounds = {
+            standard: made.pop(name) for name, standard in _BOUNDS.items() if isinstance(made.get(name), int | float)
+        }
+        made["anyOf"] = [
+            {**each, **bounds} if each.get("type") in ("number", "integer") else each for each in made["anyOf"]
+        ]
     return made
 
 

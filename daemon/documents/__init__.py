@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemon.documents import references
-from daemon.documents.graph import HandlerFault, estimates, unused
 from daemon.documents.model import Deliver, Document, ForEach, Step, json_of
+from daemon.documents.outlook import HandlerFault, estimates, unused
 from daemon.documents.problems import DocumentError, Problem
 from daemon.documents.reading import read
 from daemon.documents.references import nearest_file

@@ -20,7 +20,9 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
         if issubclass(ancestor, BaseModel) and ancestor is not BaseModel:
             found |= _docstrings(ancestor)
     return {
-        info.alias or name: text for name, info in model.model_fields.items() if (text := info.description or found.get(name, ""))
+        info.alias or name: text
+        for name, info in model.model_fields.items()
+        if (text := info.description or found.get(name, ""))
     }
 
 
@@ -34,7 +36,9 @@ def _docstrings(model: type) -> dict[str, str]:
         return {}
     found = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
-        is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        is_text = (
+            isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+        )
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
             found[field.target.id] = inspect.cleandoc(text.value.value)
     return found

@@ -50,12 +50,16 @@ def read_job(root: Node, registry: Registry, report: Report) -> tuple[JobKeys, l
         close = [key for key in top if nearest(key, ("do", "steps"))]
         place = top[close[0]] if close else root
         hint = f"; did you mean {nearest_word(close[0], ('do', 'steps'))} in place of {close[0]}?" if close else ""
-        raise report.stop(place, "", f"a job says what to `do:` ({listed(registry, 'or')}), or has named `steps:`{hint}")
+        raise report.stop(
+            place, "", f"a job says what to `do:` ({listed(registry, 'or')}), or has named `steps:`{hint}"
+        )
     job = _part(root, JOB_KEYS)
     job_keys = apply(JobKeys, job, "", report)[0] or JobKeys()
     if "do" in top:
         name = show(top["do"].value)[1:-1]
-        draft = _read_step(name if re.fullmatch(STEP_NAME, name) else "step", root, "", StepKeys(), registry, report, JOB_KEYS)
+        draft = _read_step(
+            name if re.fullmatch(STEP_NAME, name) else "step", root, "", StepKeys(), registry, report, JOB_KEYS
+        )
         return job_keys, [draft]
     defaults = apply(StepKeys, _part(root, DEFAULT_KEYS), "", report)[0] or StepKeys()
     for key, node in top.items():
@@ -89,9 +93,15 @@ def _read_steps(node: Node, defaults: StepKeys, registry: Registry, report: Repo
         if name in RESERVED_NAMES:
             report.add(step, way, f"a step cannot be called {name}: the word has a meaning in references")
         elif not re.fullmatch(STEP_NAME, name):
-            report.add(step, way, "a step's name is lower-case letters, digits, - and _, starts with a letter, at most 31 characters")
+            report.add(
+                step,
+                way,
+                "a step's name is lower-case letters, digits, - and _, starts with a letter, at most 31 characters",
+            )
         if not isinstance(step.value, dict):
-            written = step.value if isinstance(step.value, str) and step.value in registry else next(iter(registry), "stems")
+            written = (
+                step.value if isinstance(step.value, str) and step.value in registry else next(iter(registry), "stems")
+            )
             report.add(step, way, f"a step says what to do: `{{do: {written}, ...}}`; found {show(step.plain())}")
             drafts.append(Draft(name, step, way))
             continue
@@ -104,7 +114,13 @@ def _read_steps(node: Node, defaults: StepKeys, registry: Registry, report: Repo
 
 
 def _read_step(
-    name: str, node: Node, way: str, defaults: StepKeys, registry: Registry, report: Report, job_keys: Iterable[str] = ()
+    name: str,
+    node: Node,
+    way: str,
+    defaults: StepKeys,
+    registry: Registry,
+    report: Report,
+    job_keys: Iterable[str] = (),
 ) -> Draft:
     assert isinstance(node.value, dict)
     own = _part(node, STEP_KEYS)
@@ -134,7 +150,9 @@ def _read_step(
                 report.add(*draft.at(key), "belongs to the whole job: write it at the top, beside steps")
     taken = {"do", *STEP_KEYS, *JOB_KEYS}
     rest = Node({key: inner for key, inner in node.value.items() if key not in taken}, node.line, node.column)
-    draft.params, wrong = apply(handler.params, rest, way, report, more_keys=(*STEP_KEYS, *job_keys), owner=handler.name)
+    draft.params, wrong = apply(
+        handler.params, rest, way, report, more_keys=(*STEP_KEYS, *job_keys), owner=handler.name
+    )
     draft.named = list(references(draft.params or _salvage(handler.params, rest, wrong)))
     return draft
 
@@ -143,7 +161,9 @@ def _salvage(model: type[Params], node: Node, wrong: set[str]) -> Params:
     """The keys nothing is wrong with, unvalidated, so that their references are checked in the same pass."""
     assert isinstance(node.value, dict)
     nothing = dict.fromkeys(fields.keys(model))
-    return model.model_construct(**nothing | {key: inner.plain() for key, inner in node.value.items() if key not in wrong})
+    return model.model_construct(
+        **nothing | {key: inner.plain() for key, inner in node.value.items() if key not in wrong}
+    )
 
 
 def _part(node: Node, keys: Iterable[str]) -> Node:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.documents.grammar import Draft, read_job
-from daemon.documents.graph import Edges, HandlerFault, ask, check_items, connect, find_circles, source_of, yields
+from daemon.documents.graph import Edges, connect, find_circles, source_of
 from daemon.documents.keys import JobKeys
 from daemon.documents.model import Deliver, Document, ForEach, Step
+from daemon.documents.outlook import HandlerFault, ask, check_items, yields
 from daemon.documents.problems import Report, nearest
 from daemon.documents.references import PathReference, parse
-from daemon.documents.tree import Node, decode
+from daemon.documents.text import decode
+from daemon.documents.tree import Node
 from daemon.documents.tree import parse as parse_tree
 from daemon.jobs import slug
 from handlers.contract import Estimate, Finding, World
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from daemon.settings_model import Settings
 
 
-def read(text: bytes, registry: Registry, settings: Settings, *, default_name: str, inbox: Path | None = None) -> Document:
+def read(
+    text: bytes, registry: Registry, settings: Settings, *, default_name: str, inbox: Path | None = None
+) -> Document:
     """Read a job file.
 
     Parameters
@@ -69,8 +73,12 @@ def _check_deliver(job: JobKeys, root: Node, edges: dict[str, Edges], settings: 
         hint = nearest(deliver.to, settings.deliver)
         line = f"deliver: {{{deliver.to}: ~/a/folder}}"
         message = f"no folder is configured under the name '{deliver.to}'{hint}"
-        report.add(*root.find(("deliver", "to")), message if hint else f"{message}; add to config/drophammer.yaml: {line}")
-    if deliver.beside and not any(isinstance(source, PathReference) for edge in edges.values() for source in edge.sources.values()):
+        report.add(
+            *root.find(("deliver", "to")), message if hint else f"{message}; add to config/drophammer.yaml: {line}"
+        )
+    if deliver.beside and not any(
+        isinstance(source, PathReference) for edge in edges.values() for source in edge.sources.values()
+    ):
         report.add(*root.find(("deliver", "beside")), "no step reads a file, so there is nothing to lie beside")
 
 

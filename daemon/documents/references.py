@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from daemon.settings_model import Settings
 
 AUDIO_SUFFIXES = frozenset(
-    [".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".w64", ".rf64", ".caf", ".au", ".m4a", ".wma", ".aac", ".mp4", ".m4b", ".ape", ".wv", ".mpc", ".dsf", ".dff", ".ac3", ".amr", ".mka", ".webm"]
+    {
+        ".wav",
+        ".wave",
+        ".flac",
+        ".mp3",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".aiff",
+        ".aif",
+        ".aifc",
+        ".w64",
+        ".rf64",
+        ".caf",
+        ".au",
+    }
+    | {".m4a", ".wma", ".aac", ".mp4", ".m4b", ".ape", ".wv", ".mpc", ".dsf", ".dff", ".ac3", ".amr", ".mka", ".webm"}
 )
 """Suffixes that make a word a path. Some cannot be read here; the handler says so, by name."""
 

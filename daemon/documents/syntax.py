@@ -16,7 +16,7 @@ _MESSAGES = {
     "found unexpected end of stream": "the quote that opens here is never closed",
     "block sequence entries are not allowed in this context": "a list entry (`- ...`) cannot stand here; start it on its own line",
     "did not find expected <document start>": "something is left over after the end of the job",
-    "found unknown escape character": 'this backslash means nothing inside "..."; use \'...\' or write it twice',
+    "found unknown escape character": "this backslash means nothing inside \"...\"; use '...' or write it twice",
     "found invalid Unicode character escape code": "this escape names no character",
     "found a tab character where an indentation space is expected": "a tab cannot indent; use spaces",
     "found a tab character that violates indentation": "a tab cannot indent; use spaces",
@@ -28,11 +28,19 @@ _AT_CONTEXT = ("found unexpected end of stream", "did not find expected ',' or '
 def explain(error: Any, text: str) -> tuple[int, int, str]:
     """Return line and column, from 1, and the message of a ``yaml.MarkedYAMLError``."""
     problem = error.problem or "not readable as YAML"
-    mark = error.context_mark if problem in _AT_CONTEXT and error.context_mark else error.problem_mark or error.context_mark
+    mark = (
+        error.context_mark
+        if problem in _AT_CONTEXT and error.context_mark
+        else error.problem_mark or error.context_mark
+    )
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     if problem == "found character that cannot start any token":
         lines = text.split("\n")
         found = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
-        message = "a tab cannot indent; use spaces" if found == "\t" else f"a value cannot start with {found or 'this'}; put it in quotes"
+        message = (
+            "a tab cannot indent; use spaces"
+            if found == "\t"
+            else f"a value cannot start with {found or 'this'}; put it in quotes"
+        )
         return line, column, message
     return line, column, _MESSAGES.get(problem, f"not readable as YAML: {problem}")

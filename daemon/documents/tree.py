@@ -1,4 +1,4 @@
-"""Bytes to a tree of nodes that know their line, with every guard on the text itself.
+"""Text to a tree of nodes that know their line; limits are kept while parsing.
 
 Built on PyYAML's event stream (the C parser), which is iterative: depth and number of nodes are counted while
 parsing, so a hostile file costs no more than what comes before its limit. Anchors, aliases, tags, merge keys and
@@ -7,28 +7,20 @@ duplicate keys are errors; nothing is expanded.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
 
-from daemon.documents.problems import DocumentError, Problem, Report, show
+from daemon.documents.problems import Report, show
 from daemon.documents.scalars import Scalar, ScalarRefused, resolve
 from daemon.documents.syntax import explain
+from daemon.documents.text import REFUSED, describe
 
-LARGEST_BYTES = 64 * 1024
 DEEPEST = 20
 MOST_NODES = 5_000
 LONGEST_KEY = 200
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# Control characters, the line breaks that only YAML 1.1 knows (they would shift the line numbers), marks that turn
-# the direction of writing (text that reads otherwise than it is), invisible spaces, noncharacters.
-_BREAKS = "\x85\u2028\u2029"
-_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_INVISIBLE = "\u200b\u2060\ufeff"
-_REFUSED = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_BREAKS}{_DIRECTION}{_INVISIBLE}\ufff9-\ufffb\ufffe\uffff]")
 
 
 class Node:
@@ -80,47 +72,6 @@ class _Place:
         self.column = mark.column + 1
 
 
-def decode(content: bytes) -> str:
-    """Bytes to text: size, UTF-8, and no character that a person cannot see.
-
-    Raises
-    ------
-    DocumentError
-    """
-    if len(content) > LARGEST_BYTES:
-        raise DocumentError([Problem(1, 1, "", f"the file is {len(content):,} bytes; a job file has at most {LARGEST_BYTES:,}")])
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
-        utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-        hint = "it looks like UTF-16; save it as UTF-8" if utf16 else "save the file as UTF-8"
-        message = f"not UTF-8 at byte {error.start} (0x{content[error.start]:02X}); {hint}"
-        raise DocumentError([Problem(line, column, "", message)]) from None
-    text = text.removeprefix("\ufeff")
-    problems = []
-    for match in _REFUSED.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
-        column = match.start() - text.rfind("\n", 0, match.start())
-        problems.append(Problem(line, column, "", f"{_describe(match[0])}; remove it"))
-        if len(problems) == 10:
-            break
-    if problems:
-        raise DocumentError(problems)
-    return text
-
-
-def _describe(character: str) -> str:
-    code = f"U+{ord(character):04X}"
-    if re.match(f"[{_DIRECTION}]", character):
-        return f"the character {code} turns the direction of writing"
-    if character in _BREAKS or character in _INVISIBLE:
-        return f"the character {code} is invisible"
-    return f"the control character {code} is not allowed"
-
-
 def parse(text: str, report: Report) -> Node:
     """Text to nodes. What can be read past is added to `report`.
 
@@ -168,7 +119,9 @@ class _Builder:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    raise self.report.stop(_Place(event.start_mark), "", "a second document starts here; one file is one job")
+                    raise self.report.stop(
+                        _Place(event.start_mark), "", "a second document starts here; one file is one job"
+                    )
         if self.root is None:
             raise self.report.stop(Node(None, 1, 1), "", "the file is empty; a job starts with `do: stems` or `steps:`")
         return self.root
@@ -176,7 +129,9 @@ class _Builder:
     def _count(self, event: Any) -> None:
         self.nodes += 1
         if self.nodes > MOST_NODES:
-            raise self.report.stop(_Place(event.start_mark), "", f"more than {MOST_NODES:,} values in one file; split the job")
+            raise self.report.stop(
+                _Place(event.start_mark), "", f"more than {MOST_NODES:,} values in one file; split the job"
+            )
 
     def _properties(self, event: Any) -> None:
         if event.anchor is not None:
@@ -191,7 +146,9 @@ class _Builder:
             raise self.report.stop(_Place(event.start_mark), "", f"nested more than {DEEPEST} deep")
         self._properties(event)
         if self._key_is_due():
-            raise self.report.stop(_Place(event.start_mark), self._way(), "a key must be a plain word, not a list or a mapping")
+            raise self.report.stop(
+                _Place(event.start_mark), self._way(), "a key must be a plain word, not a list or a mapping"
+            )
         word = self._word()
         self.stack.append(self._put(value, event))
         self.keys.append(None)
@@ -201,9 +158,9 @@ class _Builder:
         self._count(event)
         self._properties(event)
         text = event.value
-        if match := _REFUSED.search(text):  # reached by an escape: "\0"
-            self._refuse(event, f"{_describe(match[0])}, escaped or not; remove it")
-            text = _REFUSED.sub("?", text)
+        if match := REFUSED.search(text):  # reached by an escape: "\0"
+            self._refuse(event, f"{describe(match[0])}, escaped or not; remove it")
+            text = REFUSED.sub("?", text)
         if self._key_is_due():
             self._key(text, event)
             return

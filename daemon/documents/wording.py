@@ -97,7 +97,9 @@ def _choose(errors: list[Error], node: Node) -> list[Error]:
             # The type is right for one alternative and only its value is not: say that.
             kept.extend(min(deeper, key=len))
         else:
-            wanted = dict.fromkeys(text for found in alternatives.values() for error in found if (text := _wanted(error, prefix)))
+            wanted = dict.fromkeys(
+                text for found in alternatives.values() for error in found if (text := _wanted(error, prefix))
+            )
             choices = [word for found in alternatives.values() for error in found for word in _choices(error)]
             kept.append({"type": "alternatives", "loc": prefix, "wanted": list(wanted), "choices": choices})
     return kept
@@ -159,7 +161,10 @@ def _explain(error: Error, model: type[Params], node: Node, more_keys: list[str]
     if kind == "extra_forbidden":
         holder = models_at(model, path[:-1])
         known = [key for each in holder for key in keys(each)] + (more_keys if len(path) == 1 else [])
-        hint = nearest(str(path[-1]), known) or f"; {owner or 'this'} knows {listed(dict.fromkeys(k for h in holder for k in keys(h)))}"
+        hint = (
+            nearest(str(path[-1]), known)
+            or f"; {owner or 'this'} knows {listed(dict.fromkeys(k for h in holder for k in keys(h)))}"
+        )
         return place, way, f"unknown key{hint}"
     if kind == "alternatives":
         choice = nearest(place.value, error["choices"]) if isinstance(place.value, str) else ""
@@ -196,7 +201,11 @@ def _message(kind: str, context: dict[str, Any], value: object, found: str, erro
     if kind in _WANTED:
         return f"expected {_WANTED[kind]}, found {found}{_quote_hint(kind, value)}"
     if kind == "string_too_short":
-        return "must not be empty" if context["min_length"] == 1 else f"needs at least {context['min_length']} characters, found {found}"
+        return (
+            "must not be empty"
+            if context["min_length"] == 1
+            else f"needs at least {context['min_length']} characters, found {found}"
+        )
     if kind == "string_too_long":
         return f"has at most {context['max_length']:,} characters, found {len(str(value)):,}"
     if kind == "too_short":
@@ -209,7 +218,11 @@ def _message(kind: str, context: dict[str, Any], value: object, found: str, erro
     if kind in ("value_error", "assertion_error"):
         return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value should be ")
-    return f"expected {message}, found {found}" if message != error["msg"] else f"{message[:1].lower()}{message[1:]}, found {found}"
+    return (
+        f"expected {message}, found {found}"
+        if message != error["msg"]
+        else f"{message[:1].lower()}{message[1:]}, found {found}"
+    )
 
 
 def _entries(count: int) -> str:

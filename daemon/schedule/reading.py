@@ -11,7 +11,8 @@ import yaml
 
 from daemon.documents.problems import DocumentError, Report, listed, nearest, show
 from daemon.documents.scalars import ScalarRefused, resolve
-from daemon.documents.tree import Node, decode, parse
+from daemon.documents.text import decode
+from daemon.documents.tree import Node, parse
 from daemon.schedule.cron import Cron
 from daemon.settings import SettingsError, parse_seconds
 

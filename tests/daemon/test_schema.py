@@ -53,8 +53,16 @@ def test_the_demo_and_the_industrial_set_are_there() -> None:
 
 
 def test_the_industrial_set_lets_nothing_else_play() -> None:
-    job = read((CHECKOUT / "config/jobs/industrial-set.yaml").read_bytes(), shipped(), settings.load(CHECKOUT), default_name="x")
-    assert [step.params["model"] for step in job.steps if step.handler == "stems"] == ["musicgen-small", "musicgen-medium"]
+    job = read(
+        (CHECKOUT / "config/jobs/industrial-set.yaml").read_bytes(),
+        shipped(),
+        settings.load(CHECKOUT),
+        default_name="x",
+    )
+    assert [step.params["model"] for step in job.steps if step.handler == "stems"] == [
+        "musicgen-small",
+        "musicgen-medium",
+    ]
     assert not any(step.fallback for step in job.steps)
 
 
@@ -64,8 +72,19 @@ def test_the_industrial_set_lets_nothing_else_play() -> None:
         {"do": "tone", "style": "a/b", "seed": 3, "timeout": "90s"},
         {"do": "tone", "style": "a/b", "duration": "2m"},
         {"do": "blend", "order": ["./x.wav"], "formats": ["flac", {"mp3": {"kbps": 192}}], "join": {"kind": "fade"}},
-        {"name": "x", "retries": 1, "steps": {"a": {"do": "tone", "style": "a/b", "retries": 2}, "b": {"do": "look", "input": "a"}}},
-        {"do": "look", "from": "x", "input": "each", "for_each": {"in": "from/a"}, "min_success": 2, "deliver": {"to": "daw", "as": "x"}},
+        {
+            "name": "x",
+            "retries": 1,
+            "steps": {"a": {"do": "tone", "style": "a/b", "retries": 2}, "b": {"do": "look", "input": "a"}},
+        },
+        {
+            "do": "look",
+            "from": "x",
+            "input": "each",
+            "for_each": {"in": "from/a"},
+            "min_success": 2,
+            "deliver": {"to": "daw", "as": "x"},
+        },
     ],
 )
 def test_what_the_reader_takes_the_schema_takes(job: dict[str, Any], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,10 +50,10 @@ class BlendParams(Params):
     order: Annotated[list[Reference], Field(min_length=1, max_length=20)]
     join: Annotated[Fade | Cut, Field(discriminator="kind")] | None = None
     loose: Fade | Cut | None = None
-    formats: list[Literal["flac", "mp3"] | Mp3Format | OggFormat] = ["flac"]
+    formats: list[Literal["flac", "mp3"] | Mp3Format | OggFormat] = Field(default_factory=lambda: ["flac"])
 
     @model_validator(mode="after")
-    def _differ(self) -> BlendParams:
+    def _differ(self) -> Self:
         if self.formats == ["flac", "flac"]:
             raise ValueError("formats: flac is asked for twice")
         return self

@@ -16,16 +16,21 @@ from tests.daemon.documents.orchestra import ORCHESTRA
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
-patiently = examination(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-words = st.sampled_from(
-    "do steps name seed retries for_each in from each deliver to as order input style count duration join kind fade formats mp3 kbps "
-    "tone blend look beds beds/1 beds/9 from/x/1 ./x.wav a/b x.wav <<".split()
+patiently = examination(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+
+WORDS = (
+    "do steps name seed retries for_each in from each deliver to as order input style count duration join kind fade formats mp3 kbps "
+    "tone blend look beds beds/1 beds/9 from/x/1 ./x.wav a/b x.wav <<"
+)
+words = st.sampled_from(WORDS.split())
 scalars = st.one_of(words, st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=8))
 trees = st.recursive(
     scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.one_of(words, st.text(max_size=5)), inner, max_size=6)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.one_of(words, st.text(max_size=5)), inner, max_size=6)
+    ),
     max_leaves=25,
 )
 step = st.dictionaries(words, trees, max_size=5)
@@ -74,7 +79,9 @@ def test_anything_like_a_job_is_answered(job: object) -> None:
 
 
 def test_the_most_that_fits_into_a_file_is_answered() -> None:
-    for unit in ("[", "- ", "? ", "{a: ", "a: [", "&a ", "*a ", "!t ", "'", '"\\', "|\n", ">\n ", "#", "%", "a\n", "a: b\n", "- a\n", "a,", "\n"):
+    units = ("[", "- ", "? ", "{a: ", "a: [", "&a ", "*a ", "!t ", 
+        "'", '"\\', "|\n", ">\n ", "#", "%", "a\n", "a: b\n", "- a\n", "a,", "\n")  # fmt: skip
+    for unit in units:
         assert answer((unit * (65_536 // len(unit))).encode()) is None
 
 

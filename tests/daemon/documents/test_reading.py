@@ -41,7 +41,9 @@ def test_one_step_is_named_after_its_handler(accept: Accept) -> None:
 
 
 def test_one_step_mixes_the_jobs_keys_with_its_own(accept: Accept) -> None:
-    job = accept("do: look\ninput: ./x.wav\nname: k\nseed: 4294967295\npriority: -10\nretries: 2\ntimeout: 90s\ninput_timeout: 2h")
+    job = accept(
+        "do: look\ninput: ./x.wav\nname: k\nseed: 4294967295\npriority: -10\nretries: 2\ntimeout: 90s\ninput_timeout: 2h"
+    )
     assert (job.name, job.seed, job.priority, job.input_timeout_s) == ("k", 2**32 - 1, -10, 7200.0)
     assert (job.steps[0].retries, job.steps[0].timeout_s, job.steps[0].params) == (2, 90.0, {"input": "./x.wav"})
 
@@ -91,7 +93,12 @@ def test_for_each_runs_over_the_items_of_a_step(accept: Accept) -> None:
         "  looks: {do: look, input: each, for_each: {in: beds, start: 1, limit: 2}, min_success: 2}"
     )
     looks = job.step("looks")
-    assert (looks.for_each, looks.needs, looks.inputs, looks.min_success) == (ForEach("beds", 1, 2), ("beds",), ("each",), 2)
+    assert (looks.for_each, looks.needs, looks.inputs, looks.min_success) == (
+        ForEach("beds", 1, 2),
+        ("beds",),
+        ("each",),
+        2,
+    )
     assert looks.sources == {"each": {"kind": "each"}}
 
 
@@ -163,7 +170,10 @@ BLEND = "do: blend\norder: [./x.wav]\n"
         ("- do: tone", "line 1: a job is `key: value` lines, such as `do: stems`; found a list"),
         ("hello", "line 1: a job is `key: value` lines, such as `do: stems`; found 'hello'"),
         ("name: x", "line 1: a job says what to `do:` (tone, blend or look), or has named `steps:`"),
-        ("stps: {}", "line 1: a job says what to `do:` (tone, blend or look), or has named `steps:`; did you mean steps in place of stps?"),
+        (
+            "stps: {}",
+            "line 1: a job says what to `do:` (tone, blend or look), or has named `steps:`; did you mean steps in place of stps?",
+        ),
         ("do: tone\nsteps: {}", "line 2, steps: a job is either one step (`do:`) or several (`steps:`), not both"),
         ("do: [tone]", "line 1, do: expected one word (tone, blend or look), found a list"),
         ("do: zzz", "line 1, do: there is no handler 'zzz'; there are tone, blend and look"),
@@ -176,7 +186,6 @@ BLEND = "do: blend\norder: [./x.wav]\n"
         (TONE + "count: '2'", "line 3, count: expected a whole number, found '2'"),
         (TONE + "loud: yes", "line 3, loud: expected true or false, found 'yes'; write true"),
         (TONE + "prompt: 5", "line 3, prompt: expected text, found 5; put it in quotes if you mean the text: '5'"),
-        (TONE + "prompt: 12345678901", "line 3, prompt: expected text, found 12345678901; put it in quotes if you mean the text: '12345678901'"),
         (TONE + "prompt: a longer one", "line 3, prompt: has at most 10 characters, found 12"),
         (TONE + "prompt: [a]", "line 3, prompt: expected text, found a list"),
         (
@@ -185,7 +194,10 @@ BLEND = "do: blend\norder: [./x.wav]\n"
         ),
         (TONE + "duration: 15m", "line 3, duration: must be at most 600, found '15m'"),
         (TONE + "duration:", "line 3, duration: expected a number, found nothing"),
-        ("do: tone\nstyle: bed", "line 2, style: 'bed' does not have the right form: what it sounds like, such as `industrial/bed`"),
+        (
+            "do: tone\nstyle: bed",
+            "line 2, style: 'bed' does not have the right form: what it sounds like, such as `industrial/bed`",
+        ),
         (TONE + "timeout: 0", "line 3, timeout: must be more than 0, found 0"),
         (TONE + "fallback: silence", "line 3, fallback: expected procedural, found 'silence'"),
         (TONE + "model: wrong", "line 3, model: there is no model wrong"),
@@ -199,33 +211,57 @@ BLEND = "do: blend\norder: [./x.wav]\n"
         (BLEND + "join: {kind: fade, secnds: 3}", "line 3, join.secnds: unknown key; did you mean seconds?"),
         (BLEND + "join: fade", "line 3, join: expected a mapping ({key: value}), found 'fade'"),
         (BLEND + "loose: {kind: fade, secnds: 3}", "line 3, loose.secnds: unknown key; did you mean seconds?"),
-        (BLEND + "loose: {kind: fade, seconds: x1}", "line 3, loose.seconds: 'x1' is not a time: write seconds (90) or a number with a unit (90s, 60m, 2h)"),
-        (BLEND + "formats: [flak]", "line 3, formats.1: expected one of flac or mp3 or a mapping ({key: value}), found 'flak'; did you mean flac?"),
+        (
+            BLEND + "loose: {kind: fade, seconds: x1}",
+            "line 3, loose.seconds: 'x1' is not a time: write seconds (90) or a number with a unit (90s, 60m, 2h)",
+        ),
+        (
+            BLEND + "formats: [flak]",
+            "line 3, formats.1: expected one of flac or mp3 or a mapping ({key: value}), found 'flak'; did you mean flac?",
+        ),
         (BLEND + "formats:\n- flac\n- mp3: {kbps: 8}", "line 5, formats.2.mp3.kbps: must be at least 32, found 8"),
         (BLEND + "formats:\n- flac\n- mp3: {kps: 192}", "line 5, formats.2.mp3.kps: unknown key; did you mean kbps?"),
         (BLEND + "formats:\n- flac\n- mp4: {}", "line 5, formats.2.mp4: unknown key; did you mean mp3?"),
         (BLEND + "formats:\n- flac\n- flac", "line 3, formats: flac is asked for twice"),
         (TONE + "deliver: {}", "line 3, deliver: says neither where to (`to:` a configured folder) nor `beside: true`"),
-        (TONE + "deliver: {to: dav}", "line 3, deliver.to: no folder is configured under the name 'dav'; did you mean daw?"),
+        (
+            TONE + "deliver: {to: dav}",
+            "line 3, deliver.to: no folder is configured under the name 'dav'; did you mean daw?",
+        ),
         (
             TONE + "deliver: {to: phone}",
             "line 3, deliver.to: no folder is configured under the name 'phone'; "
             "add to config/drophammer.yaml: deliver: {phone: ~/a/folder}",
         ),
-        (TONE + "deliver: {to: daw, as: ../x}", "line 3, deliver.as: '../x' is not a plain name: no slash, no dot at its beginning, one line"),
-        (TONE + "deliver: {beside: true}", "line 3, deliver.beside: no step reads a file, so there is nothing to lie beside"),
+        (
+            TONE + "deliver: {to: daw, as: ../x}",
+            "line 3, deliver.as: '../x' is not a plain name: no slash, no dot at its beginning, one line",
+        ),
+        (
+            TONE + "deliver: {beside: true}",
+            "line 3, deliver.beside: no step reads a file, so there is nothing to lie beside",
+        ),
         (
             "do: look\ninput: each",
             "line 2, input: `each` has a meaning only in a step with for_each",
         ),
-        ("steps:", "line 1, steps: steps have names: write them as `beds: {do: stems, ...}`, each under a name of its own; found nothing"),
-        ("steps: {}", "line 1, steps: there is no step: write them as `beds: {do: stems, ...}`, each under a name of its own"),
+        (
+            "steps:",
+            "line 1, steps: steps have names: write them as `beds: {do: stems, ...}`, each under a name of its own; found nothing",
+        ),
+        (
+            "steps: {}",
+            "line 1, steps: there is no step: write them as `beds: {do: stems, ...}`, each under a name of its own",
+        ),
         (
             "steps:\n- do: tone",
             "line 1, steps: steps have names: write them as `beds: {do: stems, ...}`, each under a name of its own; found a list",
         ),
         ("steps:\n  beds: tone", "line 2, steps.beds: a step says what to do: `{do: tone, ...}`; found 'tone'"),
-        ("steps:\n  beds: {do: tone, style: a/b}\nfor_each: {in: beds}", "line 3, for_each: belongs into a step, below its name"),
+        (
+            "steps:\n  beds: {do: tone, style: a/b}\nfor_each: {in: beds}",
+            "line 3, for_each: belongs into a step, below its name",
+        ),
     ],
 )
 def test_the_common_mistakes_are_said_in_plain_words(refuse: Refuse, text: str, said: str) -> None:
@@ -242,7 +278,12 @@ def test_problems_carry_line_column_key_and_message(configured: Settings) -> Non
     with pytest.raises(DocumentError) as caught:
         read(b"do: tone\nstyle: a/b\ncount: 0", ORCHESTRA, configured, default_name="x")
     (problem,) = caught.value.problems
-    assert (problem.line, problem.column, problem.key, problem.message) == (3, 1, "count", "must be at least 1, found 0")
+    assert (problem.line, problem.column, problem.key, problem.message) == (
+        3,
+        1,
+        "count",
+        "must be at least 1, found 0",
+    )
 
 
 def test_a_file_full_of_mistakes_is_answered_in_a_page(refuse: Refuse) -> None:
@@ -252,6 +293,16 @@ def test_a_file_full_of_mistakes_is_answered_in_a_page(refuse: Refuse) -> None:
 
 
 def test_no_message_speaks_of_our_tools(refuse: Refuse) -> None:
-    for text in ("do: [x", TONE + "count: x", BLEND + "formats: 5", BLEND + "loose: 5", BLEND + "formats: [{ogg: 1}]", "do: look\ninput: 5"):
+    texts = (
+        "do: [x",
+        TONE + "count: x",
+        BLEND + "formats: 5",
+        BLEND + "loose: 5",
+        BLEND + "formats: [{ogg: 1}]",
+        "do: look\ninput: 5",
+    )
+    for text in texts:
         said = refuse(text).lower()
-        assert not any(word in said for word in ("pydantic", "http", "input should", "valid dict", "instance of", "null byte")), said
+        assert not any(
+            word in said for word in ("pydantic", "http", "input should", "valid dict", "instance of", "null byte")
+        ), said

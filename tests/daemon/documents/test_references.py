@@ -104,7 +104,7 @@ def test_a_link_counts_where_it_leads(configured: Settings, home: Path, tmp_path
     (home / "inbox" / "x.wav").symlink_to(outside)
     (home / "inbox" / "folder").symlink_to(tmp_path / "music")
     for path in ("x.wav", "folder/x.wav", "folder/not-there-yet.wav", "folder/../x.wav"):
-        with pytest.raises(ReferenceRefused, match="leads to .*, which is outside the folders"):
+        with pytest.raises(ReferenceRefused, match=r"leads to .*, which is outside the folders"):
             resolve(path, configured)
 
 
@@ -146,7 +146,9 @@ def test_the_nearest_name_in_the_folder_is_found(home: Path) -> None:
 
 
 def test_steps_may_stand_in_any_order(accept: Accept) -> None:
-    job = accept("steps:\n  grid: {do: look, input: mix}\n  mix: {do: blend, order: [beds]}\n  beds: {do: tone, style: a/b}")
+    job = accept(
+        "steps:\n  grid: {do: look, input: mix}\n  mix: {do: blend, order: [beds]}\n  beds: {do: tone, style: a/b}"
+    )
     assert [(step.name, step.needs) for step in job.steps] == [("grid", ("mix",)), ("mix", ("beds",)), ("beds", ())]
 
 
@@ -154,7 +156,10 @@ def test_steps_may_stand_in_any_order(accept: Accept) -> None:
     ("steps", "said"),
     [
         ("a: {do: look, input: a}", "line 2, steps.a: a reads itself"),
-        ("a: {do: look, input: b}\n  b: {do: look, input: a}", "line 2, steps.a: the steps wait for each other in a circle: a -> b -> a"),
+        (
+            "a: {do: look, input: b}\n  b: {do: look, input: a}",
+            "line 2, steps.a: the steps wait for each other in a circle: a -> b -> a",
+        ),
         (
             "x: {do: look, input: c}\n  a: {do: look, input: c}\n  b: {do: look, input: a}\n  c: {do: look, input: b}",
             "line 3, steps.a: the steps wait for each other in a circle: a -> c -> b -> a",
@@ -166,7 +171,9 @@ def test_circles_are_named(refuse: Refuse, steps: str, said: str) -> None:
 
 
 def test_two_circles_are_both_named(refuse: Refuse) -> None:
-    said = refuse("steps:\n  a: {do: look, input: a}\n  b: {do: look, input: c}\n  c: {do: look, input: b}\n  d: {do: look, input: b}")
+    said = refuse(
+        "steps:\n  a: {do: look, input: a}\n  b: {do: look, input: c}\n  c: {do: look, input: b}\n  d: {do: look, input: b}"
+    )
     assert said.splitlines() == [
         "line 2, steps.a: a reads itself",
         "line 3, steps.b: the steps wait for each other in a circle: b -> c -> b",
@@ -181,7 +188,12 @@ def test_two_circles_are_both_named(refuse: Refuse) -> None:
     ],
 )
 def test_an_item_past_the_last_is_an_error(refuse: Refuse, count: int, said: str) -> None:
-    assert refuse(f"steps:\n  beds: {{do: tone, style: a/b, count: {count}}}\n  mix: {{do: blend, order: [beds/1, beds/4]}}") == said
+    assert (
+        refuse(
+            f"steps:\n  beds: {{do: tone, style: a/b, count: {count}}}\n  mix: {{do: blend, order: [beds/1, beds/4]}}"
+        )
+        == said
+    )
 
 
 def test_an_item_past_the_last_is_found_beside_other_mistakes(refuse: Refuse) -> None:
@@ -203,15 +215,24 @@ def test_items_of_a_for_each_step_are_counted_by_its_runs(accept: Accept, refuse
     assert refuse(text % 4) == "line 4, steps.last.input: mixes yields 3 items (mixes/1 to mixes/3), found 'mixes/4'"
 
 
+OVER = "line 3, steps.l.for_each.in: goes over the items of a step: write its name, found"
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
         ("input: each, for_each: {in: bed}", "line 3, steps.l.for_each.in: there is no step 'bed'; did you mean beds?"),
-        ("input: each, for_each: {in: beds/1}", "line 3, steps.l.for_each.in: goes over the items of a step: write its name, found 'beds/1'"),
-        ("input: each, for_each: {in: ./x.csv}", "line 3, steps.l.for_each.in: goes over the items of a step: write its name, found './x.csv'"),
-        ("input: beds, for_each: {in: beds}", "line 3, steps.l.for_each: nothing in this step reads `each`, the item that a run is for"),
+        ("input: each, for_each: {in: beds/1}", f"{OVER} 'beds/1'"),
+        ("input: each, for_each: {in: ./x.csv}", f"{OVER} './x.csv'"),
+        (
+            "input: beds, for_each: {in: beds}",
+            "line 3, steps.l.for_each: nothing in this step reads `each`, the item that a run is for",
+        ),
         ("input: each, for_each: {in: l}", "line 3, steps.l: l reads itself"),
-        ("input: each, for_each: {over: beds}", "line 3, steps.l.for_each.over: unknown key; this knows in, start and limit"),
+        (
+            "input: each, for_each: {over: beds}",
+            "line 3, steps.l.for_each.over: unknown key; this knows in, start and limit",
+        ),
     ],
 )
 def test_for_each_goes_over_a_step(refuse: Refuse, keys: str, said: str) -> None:
@@ -223,7 +244,11 @@ def test_estimates_flow_along_the_references(accept: Accept) -> None:
         "steps:\n  mix: {do: blend, order: [beds, beds/1]}\n  beds: {do: tone, style: a/b, count: 3, duration: 10}\n"
         "  outside: {do: blend, order: [./x.wav]}"
     )
-    assert estimates(job, ORCHESTRA) == {"beds": Estimate(3, 10.0, 300), "mix": Estimate(1, 40.0), "outside": Estimate(1, None)}
+    assert estimates(job, ORCHESTRA) == {
+        "beds": Estimate(3, 10.0, 300),
+        "mix": Estimate(1, 40.0),
+        "outside": Estimate(1, None),
+    }
 
 
 def test_what_no_step_uses_is_named(accept: Accept) -> None:
@@ -235,5 +260,8 @@ def test_what_no_step_uses_is_named(accept: Accept) -> None:
 
 
 def test_a_job_that_uses_all_it_makes_has_nothing_unused(accept: Accept) -> None:
-    assert unused(accept("steps:\n  beds: {do: tone, style: a/b, count: 3}\n  mix: {do: blend, order: [beds]}"), ORCHESTRA) == []
+    assert (
+        unused(accept("steps:\n  beds: {do: tone, style: a/b, count: 3}\n  mix: {do: blend, order: [beds]}"), ORCHESTRA)
+        == []
+    )
     assert unused(accept("do: tone\nstyle: a/b"), ORCHESTRA) == []

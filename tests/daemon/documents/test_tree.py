@@ -6,7 +6,8 @@ import pytest
 
 from daemon.documents.problems import DocumentError, Report
 from daemon.documents.scalars import ScalarRefused, resolve
-from daemon.documents.tree import DEEPEST, LARGEST_BYTES, MOST_NODES, decode, parse
+from daemon.documents.text import LARGEST_BYTES, decode
+from daemon.documents.tree import DEEPEST, MOST_NODES, parse
 
 
 def plain(text: str) -> object:
@@ -19,10 +20,11 @@ def plain(text: str) -> object:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("no", "no"), ("yes", "yes"), ("on", "on"), ("Off", "Off"), ("y", "y"), ("12:30", "12:30"), ("1:30", "1:30"), ("12:30:45", "12:30:45"),
-        ("2026-11-21", "2026-11-21"), ("1_000", "1_000"), ("0b11", "0b11"), ("=", "="), ("true", True), ("False", False), ("tRUE", "tRUE"),
+        ("no", "no"), ("yes", "yes"), ("on", "on"), ("Off", "Off"), ("y", "y"), ("12:30", "12:30"), ("1:30", "1:30"),
+        ("12:30:45", "12:30:45"), ("2026-11-21", "2026-11-21"), ("1_000", "1_000"), ("0b11", "0b11"), ("=", "="), ("true", True), ("False", False), ("tRUE", "tRUE"),
         ("null", None), ("~", None), ("", None), ("010", 10), ("0o17", 15), ("0x1F", 31), ("+7", 7), ("-14", -14), (".5", 0.5), ("5.", 5.0),
-        ("1e3", 1000.0), ("1.5E-2", 0.015), ("-", "-"), (".", "."), ("5s", "5s"), ("-14 LUFS", "-14 LUFS"), ("9223372036854775807", 2**63 - 1),
+        ("1e3", 1000.0), ("1.5E-2", 0.015), ("-", "-"), (".", "."), ("5s", "5s"), ("-14 LUFS", "-14 LUFS"),
+        ("9223372036854775807", 2**63 - 1),
     ],
 )  # fmt: skip
 def test_plain_words_mean_what_yaml_1_2_says(text: str, value: object) -> None:
@@ -30,7 +32,10 @@ def test_plain_words_mean_what_yaml_1_2_says(text: str, value: object) -> None:
     assert type(resolve(text)) is type(value)
 
 
-@pytest.mark.parametrize("text", [".inf", "-.INF", ".nan", "1e999", "9223372036854775808", "9" * 200_000, "0x" + "f" * 5000, "1." + "0" * 9000])
+@pytest.mark.parametrize(
+    "text",
+    [".inf", "-.INF", ".nan", "1e999", "9223372036854775808", "9" * 200_000, "0x" + "f" * 5000, "1." + "0" * 9000],
+)
 def test_numbers_nobody_can_mean_are_refused(text: str) -> None:
     with pytest.raises(ScalarRefused):
         resolve(text)
@@ -60,7 +65,7 @@ def test_depth_is_bounded_whatever_the_size(opening: str) -> None:
 
 def test_twenty_levels_are_allowed_and_no_more() -> None:
     assert plain("[" * DEEPEST + "]" * DEEPEST)
-    with pytest.raises(DocumentError, match="^line 1: nested more than 20 deep$"):
+    with pytest.raises(DocumentError, match=r"^line 1: nested more than 20 deep$"):
         parse("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), Report())
 
 
@@ -115,7 +120,10 @@ def test_tabs_and_line_ends_are_text() -> None:
     [
         ("a: &x 1", "line 1, a: anchors (&x) are not allowed; write the value where it is used"),
         ("b:\n  - *x", "line 2, b.1: aliases (*x) are not allowed; write the value out"),
-        ("a: !!python/object:os.system x", "line 1, a: tags (!!python/object:os.system) are not allowed; put text in quotes"),
+        (
+            "a: !!python/object:os.system x",
+            "line 1, a: tags (!!python/object:os.system) are not allowed; put text in quotes",
+        ),
         ("a: ! x", "line 1, a: tags (!) are not allowed; put text in quotes"),
         ("a: !!map {}", "line 1, a: tags (!!map) are not allowed; put text in quotes"),
         ("&k a: 1", "line 1: anchors (&k) are not allowed; write the value where it is used"),
@@ -152,7 +160,9 @@ def test_what_is_refused_is_said_in_plain_words(text: str, said: str) -> None:
 
 
 def test_a_bomb_of_aliases_stays_small() -> None:
-    text = "a: &a [x,x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)},*{chr(97 + i)}]\n" for i in range(20))
+    text = "a: &a [x,x]\n" + "".join(
+        f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)},*{chr(97 + i)}]\n" for i in range(20)
+    )
     report = Report()
     tree = parse(text, report)
     assert len(str(tree.plain())) < 1000
