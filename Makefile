@@ -1,6 +1,8 @@
 # Drophammer: `make demo` sets up and runs the main job, `make test` sets up and runs the tests.
 
-PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3 python 2>/dev/null))
+# The first that runs and is new enough; a name on the PATH alone may be a version manager's stand-in.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -21,16 +23,19 @@ test: $(VENV)/.ready-test
 setup: $(VENV)/.ready
 
 check-python:
-	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed and none was found. On Debian or Ubuntu: sudo apt install python3 python3-venv"; exit 1; fi
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Install a newer one and run: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or newer is needed, and $$(python3 -V 2>/dev/null || echo none) was found."; \
+	  echo "On Debian or Ubuntu: sudo apt install python3 python3-venv    or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; fi; \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $$python says: $$($$python -V 2>&1 | head -n 1)"; exit 1; }; \
+	$$python -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt install $$(basename $$python)-venv"; exit 1; }
 
 # Stamps hold when the environment was last made equal to the two files; nothing is fetched again until they change.
 $(VENV)/.ready: pyproject.toml constraints.txt | check-python
 	@echo "Setting up $(VENV)/: about 140 MB to fetch, 600 MB on disk, no torch. Once."
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -c pass 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
