@@ -61,7 +61,9 @@ def _analyze(item: int, file: InputFile, params: BeatsParams, context: Context, 
             columns.feed(block)
             context.progress("working", item - 1 + 0.9 * reader.position / info.frames, total, "files")
     context.check_cancelled()
-    found = track(envelope.finish(), info.duration_s, params.tempo)
+    strength = envelope.finish()
+    context.check_cancelled()
+    found = track(strength, info.duration_s, params.tempo)
     if found.tempo_bpm is None:
         near = f" near {params.tempo:g} BPM" if params.tempo else ""
         context.log(f"{file.label}: no beat was found{near}", source=file.label, onsets=len(found.onsets_s))

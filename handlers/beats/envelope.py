@@ -23,7 +23,7 @@ WIDTH = 3
 """Bands over which the earlier spectrum's maximum is taken, so that vibrato is no onset (SuperFlux, Boeck 2013)."""
 BIAS_S = -0.005
 """Where the envelope peaks, seen from the attack: -10 to -8 ms measured on bare clicks and drum patterns (90 to 174
-BPM), -1 to 0 ms in dense music of ours. The middle is subtracted; what is left is 5 ms either way. librosa's framing
+BPM), -1 to +1 ms in dense music of ours. The middle is subtracted; 6 ms are left either way. librosa's framing
 (2048 / 512, shifted to the window's end) was measured 42 ms late on music."""
 RANGE_DB = 80.0
 SILENT_DBFS = -80.0
