@@ -179,7 +179,7 @@ def text_of(schedule: Schedule, config: Path) -> bytes:
     OSError
         The job file cannot be read.
     DocumentError
-        It is too large or no text; what else may be wrong with it is for the job reader to find.
+        It is no YAML, and its seed was to be taken away; what else may be wrong with it is for the job reader to find.
     """
     if isinstance(schedule.job, dict):
         job = {key: value for key, value in schedule.job.items() if not (schedule.new_seed and key == "seed")}
