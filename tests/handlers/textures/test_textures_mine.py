@@ -161,6 +161,16 @@ def test_rate_and_channels_stay_as_they_are(mine: Any, sample_rate: int, channel
     assert read_loop(pad.path) == (0, 3 * sample_rate - 1)
 
 
+def test_a_region_that_does_not_loop_is_replaced_and_the_reason_logged(mine: Any) -> None:
+    # The steadiest sound there is, whose end and beginning cancel: 300.5 periods in three seconds.
+    played = np.concatenate([tone(300.5 / 3, 6.0), filtered_noise(6.0)], axis=1)
+    context = mine(played, pads=1, durations=[3], crossfade=0.5)
+    ((start_s, _),) = spans(context)
+    assert start_s >= 5.5
+    refused = [message for _, message, facts in context.logged if "does not loop" in message and facts["dip_db"] < -2]
+    assert refused and "dip" in refused[0] and "old" in refused[0]
+
+
 def test_silence_between_music_is_no_pad(mine: Any) -> None:
     played = np.concatenate([np.zeros((2, 8 * SAMPLE_RATE), np.float32), detuned_chord(6.0)], axis=1)
     ((start_s, _),) = spans(mine(played, pads=1, durations=[3], crossfade=0.5))
