@@ -107,9 +107,16 @@ class Progress:
 
     def stop_rest(self, job_id: str) -> None:
         """Nothing more of this job begins. What runs now may finish: a retry finds it made."""
-        for table in ("runs", "steps"):
+        # A step whose run waits for its next try is `running`, and no run of it will ever end to say that it is over.
+        for table, begun in (
+            ("runs", ""),
+            (
+                "steps",
+                "OR state = 'running' AND NOT EXISTS (SELECT 1 FROM runs WHERE step_id = steps.id AND state = 'running')",
+            ),
+        ):
             self.core.ledger.connection.execute(
-                f"UPDATE {table} SET state = ?, finished_at = ? WHERE job_id = ? AND state IN (?, ?)",
+                f"UPDATE {table} SET state = ?, finished_at = ? WHERE job_id = ? AND (state IN (?, ?) {begun})",
                 (CANCELLED, self.core.stamp(), job_id, WAITING, QUEUED),
             )
 
