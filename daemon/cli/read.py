@@ -1,4 +1,4 @@
-"""`list`, `status` and `run`: what was asked for and how far it is; and the daemon in the foreground.
+"""`list` and `status`: what was asked for, and how far it is.
 
 Reading works with the daemon down. JSON keys are stable: a key may come, none changes its meaning.
 """
@@ -6,13 +6,12 @@ Reading works with the daemon down. JSON keys are stable: a key may come, none c
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from daemon.cli import terminal
-from daemon.cli.failure import UNANSWERED, CommandError
+from daemon.cli.failure import CommandError
 from daemon.cli.jobview import JOB_COLUMNS, Outside, find_job, open_ledger, pending_jobs, plain, read_job, read_steps
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -191,29 +190,3 @@ def lane_line(lane: dict[str, Any]) -> str:
         parts.append(f"{idle} warm and idle")
     parts.append(f"{lane.get('queued', 0)} queued")
     return "; ".join(parts)
-
-
-def run(
-    home: Annotated[Path | None, typer.Option(help="Another installation folder than this checkout.")] = None,
-) -> None:
-    """Run the daemon in the foreground until Ctrl-C.
-
-    It watches the inboxes, works and publishes. To have it always: drophammer service install.
-
-    Example: drophammer run
-    """
-    import os
-
-    from daemon.barrier import raise_barrier
-
-    raise_barrier()
-    from daemon import service
-    from daemon.settings import HOME_VARIABLE
-
-    if home is not None:
-        if not home.is_dir():
-            raise CommandError(f"--home {home}: no such folder", UNANSWERED)
-        os.environ[HOME_VARIABLE] = str(home.resolve())
-    raise typer.Exit(service.main())
-
-

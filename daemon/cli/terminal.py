@@ -149,5 +149,9 @@ def progress(phase: str | None, done: float | None, total: float | None, unit: s
     """``working 3/8 stems``."""
     if phase is None:
         return ""
-    amount = "" if done is None else f" {done:g}/{total:g}" if total else f" {done:g}" if done else ""
+    amount = "" if done is None else f" {_round(done)}/{_round(total)}" if total else f" {_round(done)}" if done else ""
     return f"{phase}{amount}{' ' + unit if amount and unit else ''}"
+
+
+def _round(amount: float) -> str:
+    return f"{amount:.0f}" if amount >= 20 else f"{round(amount, 1):g}"

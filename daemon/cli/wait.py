@@ -15,7 +15,7 @@ from daemon.cli.jobview import PENDING, REJECTED, Outside, find_job, open_ledger
 from daemon.cli.read import step_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from daemon.settings import Paths
 
@@ -23,7 +23,9 @@ POLL_S = 0.08
 ENDED = ("done", "failed", "cancelled", REJECTED)
 
 
-def follow(paths: Paths, job_id: str, deadline: float | None = None) -> Iterator[tuple[sqlite3.Connection | None, dict[str, Any]]]:
+def follow(
+    paths: Paths, job_id: str, deadline: float | None = None, alive: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[sqlite3.Connection | None, dict[str, Any]]]:
     """Yield a job's row at once and whenever the ledger or the inbox changed, until it has ended.
 
     The last row yielded is the ended one. A submitted job that is not taken yet has the state `pending`.
@@ -31,7 +33,7 @@ def follow(paths: Paths, job_id: str, deadline: float | None = None) -> Iterator
     Raises
     ------
     CommandError
-        When the job is unknown, or `deadline` (monotonic seconds) passes.
+        When the job is unknown, `deadline` (monotonic seconds) passes, or the daemon is no longer `alive`.
     """
     connection, version, said = None, None, None
     while True:
@@ -46,6 +48,8 @@ def follow(paths: Paths, job_id: str, deadline: float | None = None) -> Iterator
                 return
         if deadline is not None and time.monotonic() >= deadline:
             raise CommandError(f"{job_id} is {said}: the time is up", UNANSWERED)
+        if not alive():
+            raise CommandError(f"{job_id} is {said}: the daemon has ended", UNANSWERED)
         time.sleep(POLL_S)
 
 
