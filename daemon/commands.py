@@ -152,11 +152,19 @@ class Commands:
         kept = staged.exists()
         if not kept:
             core.ledger.connection.execute("DELETE FROM artifacts WHERE job_id = ?", (job,))
-        for table, keep in (("runs", kept), ("steps", kept)):
-            done = "AND state != 'done'" if keep else ""
-            core.ledger.connection.execute(
-                f"UPDATE {table} SET state = ?, finished_at = NULL WHERE job_id = ? {done}", (WAITING, job)
-            )
+            # What a step goes over is made anew and may differ: its runs are laid out again then.
+            gone = "SELECT runs.id FROM runs JOIN steps ON steps.id = step_id WHERE runs.job_id = ? AND for_each IS NOT NULL"
+            core.ledger.connection.execute(f"DELETE FROM attempts WHERE run_id IN ({gone})", (job,))
+            core.ledger.connection.execute(f"DELETE FROM runs WHERE id IN ({gone})", (job,))
+        again = "state != 'done'" if kept else "1"
+        core.ledger.connection.execute(
+            f"UPDATE runs SET state = ?, finished_at = NULL WHERE job_id = ? AND {again} "
+            f"AND step_id IN (SELECT id FROM steps WHERE job_id = runs.job_id AND {again})",
+            (WAITING, job),
+        )
+        core.ledger.connection.execute(
+            f"UPDATE steps SET state = ?, finished_at = NULL WHERE job_id = ? AND {again}", (WAITING, job)
+        )
         core.ledger.connection.execute(
             "UPDATE runs SET failed_attempts = 0, crashes = 0, interruptions = 0, not_before = NULL WHERE job_id = ? AND state = ?",
             (job, WAITING),
@@ -238,6 +246,7 @@ class Commands:
         core.settings = new.model_copy(update={**kept, "paths": core.settings.paths})
         core.registry = load_registry(core.settings.handlers)
         core.outbox.configure(core.settings)
+        core.inbox.configure(core.settings)
         for lane in core.lanes.values():
             lane.configure(core.settings)
         self._move_runs()

@@ -88,7 +88,8 @@ class Progress:
             return
         priority = ledger.value("SELECT priority FROM jobs WHERE id = ?", job_id)
         ledger.connection.executemany(
-            "INSERT INTO runs (job_id, step_id, ordinal, key, each, state, priority, lane) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (job_id, step_id, ordinal, key, each, state, priority, lane) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (step_id, key) DO NOTHING",  # Of a job that is retried, they are there already.
             [
                 (
                     job_id,
@@ -104,6 +105,11 @@ class Progress:
             ],
         )
         ledger.update("steps", step["id"], state=QUEUED)
+        ledger.connection.execute(
+            "UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING)
+        )
+        if not ledger.value("SELECT 1 FROM runs WHERE step_id = ? AND state = ?", step["id"], QUEUED):
+            self.run_ended(job_id, step["id"], DONE, "every run was done before this retry")
 
     def stop_rest(self, job_id: str) -> None:
         """Nothing more of this job begins. What runs now may finish: a retry finds it made."""
