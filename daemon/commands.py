@@ -45,6 +45,7 @@ class Commands:
         name = event.request.get("do")
         arguments = {key: value for key, value in event.request.items() if key != "do"}
         try:
+            _check(arguments)
             if name == "reload":
                 answer = self.reload()
             elif name in self.known:
@@ -267,6 +268,13 @@ class Commands:
                 )
 
 
+def _check(arguments: dict[str, Any]) -> None:
+    """Every argument is a word or nothing: what comes through the socket goes into the ledger's queries."""
+    for key, value in arguments.items():
+        if value is not None and not (isinstance(value, str) and value.isprintable() and len(value) <= 1000):
+            raise Refused(f"{key}: {value!r:.100} is not what can stand here; write a word")
+
+
 def parse_until(text: str, now: datetime) -> datetime:
     """``18:00`` (the next time the local clock shows it) or an ISO time → a moment."""
     try:
@@ -277,5 +285,5 @@ def parse_until(text: str, now: datetime) -> datetime:
             return moment if moment > local else moment + timedelta(days=1)
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Refused(f"until: {text!r} is no time; write 18:00 or 2026-11-22T08:00") from None
