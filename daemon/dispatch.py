@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from daemon.core import Core
+from daemon.documents.references import ReferenceRefused, resolve
 from daemon.execution import Request
 from daemon.jobs import RUNNING
 from daemon.lane import Lane, Worker, boot_id
@@ -138,10 +139,17 @@ class Dispatch:
             if source["kind"] == "each":
                 resolved[reference] = self._named(run, run["each"])
             elif source["kind"] == "path":
-                resolved[reference] = [{"path": source["path"], "label": reference, "sha256": None}]
+                resolved[reference] = [self._file(source["path"], reference)]
             else:
                 resolved[reference] = self._named(run, reference)
         return resolved
+
+    def _file(self, path: str, reference: str) -> dict[str, Any]:
+        """A file from outside, its links followed and its place checked again: both may have changed since intake."""
+        try:
+            return {"path": str(resolve(path, self.core.settings)), "label": reference, "sha256": None}
+        except ReferenceRefused as error:
+            return {"path": path, "label": reference, "sha256": None, "refused": f"{reference} {error}"}
 
     def _named(self, run: sqlite3.Row, reference: str) -> list[dict[str, Any]]:
         """The items that ``beds``, ``beds/3`` or ``from/beds/3`` means."""

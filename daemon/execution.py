@@ -127,6 +127,8 @@ class Execution:
         )
 
     def _open(self, entry: dict[str, Any]) -> InputFile:
+        if entry.get("refused"):
+            raise Invalid(entry["refused"])
         path = Path(entry["path"])
         sha256 = sha256_of(path)
         if entry.get("sha256") not in (None, sha256):
@@ -190,7 +192,7 @@ class Execution:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a regular file, read from one descriptor, no symbolic link followed in its last part."""
+    """Hash a regular file, read from one descriptor, no symbolic link followed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -198,6 +200,8 @@ def sha256_of(path: Path) -> str:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Invalid(f"{path}: is not a regular file")
+        if os.readlink(f"/proc/self/fd/{descriptor}") != os.path.abspath(path):
+            raise Invalid(f"{path}: a folder on the way to it is a link, or became one")
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sqlite3
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class Intake:
     def __init__(self, core: Core, readiness: Readiness) -> None:
         self.core = core
         self.readiness = readiness
+        self.promised: set[Path] = set()
+        """Names in rejected/ that files of this batch will get."""
         self.number = core.ledger.value("SELECT coalesce(max(number), 0) FROM jobs")
 
     # --- job files ---
@@ -105,7 +108,7 @@ class Intake:
             )
             return
         self.core.inbox.forget(path)
-        if not moved.same_file(identity):
+        if not moved.same_file(identity) and sha256_of(target) != identity.sha256:
             back = free_name(path)
             os.rename(target, back)
             log.warning(
@@ -114,21 +117,24 @@ class Intake:
 
     def reject(self, path: Path, inbox: Path, reason: str) -> None:
         """Set a file that is no job aside, with the reason beside it."""
-        target = free_name(inbox / "rejected" / path.name)
+        target = free_name(inbox / "rejected" / path.name, self.promised)
+        self.promised.add(target)
         self.core.ledger.insert(
             "rejections", at=self.core.stamp(), path=os.fsdecode(path), moved_to=str(target), reason=reason
         )
         log.warning("rejected", path=str(path), reason=reason)
 
         def move() -> None:
-            target.parent.mkdir(exist_ok=True)
+            self.promised.discard(target)
             try:
+                target.parent.mkdir(exist_ok=True)
                 os.rename(path, target)
                 note = f"{path.name} is not a job that Drophammer can run:\n\n{reason}\n\nMend it and drop it into the inbox again.\n"
                 target.with_name(target.name + ".reason.txt").write_text(note, encoding="utf-8", errors="replace")
             except OSError as error:
-                log.error("a rejected file cannot be set aside", path=str(path), error=str(error))
-            self.core.inbox.forget(path)
+                log.error("a rejected file cannot be set aside; it stays", path=str(path), error=str(error))
+            else:
+                self.core.inbox.forget(path)
 
         self.core.after(move)
 
@@ -299,10 +305,10 @@ def accepted_file(inbox: Path, job_id: str) -> Path:
     return inbox / "accepted" / f"{job_id}.yaml"
 
 
-def free_name(path: Path) -> Path:
-    """`path`, or with a number before its suffix that no file has yet."""
+def free_name(path: Path, taken: Collection[Path] = ()) -> Path:
+    """`path`, or with a number before its suffix that no file has yet, and none of `taken` will."""
     candidate, number = path, 1
-    while os.path.lexists(candidate):
+    while candidate in taken or os.path.lexists(candidate):
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate

@@ -173,7 +173,8 @@ CREATE TABLE firings (
 
 CREATE TABLE schedules (
     name          TEXT PRIMARY KEY,
-    since         TEXT NOT NULL                 -- first seen: nothing before this was missed
+    definition    TEXT NOT NULL,                -- expression, zone, enabled or not
+    since         TEXT NOT NULL                 -- when it was first seen so: nothing before this was missed
 );
 
 CREATE TABLE lanes (                            -- what people asked of a lane

@@ -5,9 +5,7 @@ A job waits as a whole, so that no GPU time goes into a job whose last input nev
 
 from __future__ import annotations
 
-import difflib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +13,12 @@ from pathlib import Path
 import structlog
 
 from daemon.core import Core
+from daemon.documents import HandlerFault, nearest_file
+from daemon.documents.outlook import ask
+from daemon.documents.references import ReferenceRefused, resolve
 from daemon.inbox import is_complete
 from daemon.jobs import QUEUED, WAITING, slug
 from daemon.progress import Progress
-from handlers.contract import load
 
 log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ class Readiness:
             yield from self._missing_models(job, step)
             for reference, source in json.loads(step["sources"]).items():
                 if source["kind"] == "path":
-                    yield from self._missing_file(Path(source["path"]), reference)
+                    yield from self._missing_file(source["path"], reference)
 
     def _earlier_job(self, wanted: str, but: str) -> str | None:
         return self.core.ledger.value(
@@ -81,12 +81,14 @@ class Readiness:
             but,
         )
 
-    def _missing_file(self, path: Path, reference: str) -> Iterator[str]:
+    def _missing_file(self, path: str, reference: str) -> Iterator[str]:
         try:
-            if not is_complete(path, self.core.settings.settle):
+            if not is_complete(resolve(path, self.core.settings), self.core.settings.settle):
                 yield f"{reference} is still being written"
+        except ReferenceRefused as error:
+            yield f"{reference} {error}"
         except OSError:
-            near = nearest_name(path)
+            near = nearest_file(Path(path))
             yield f"{reference} is not here" + (f" (the nearest name is {near})" if near else "")
 
     def _missing_models(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
@@ -97,7 +99,12 @@ class Readiness:
         if handler.check is None:
             return
         params = handler.params.model_validate_json(step["params"])
-        for finding in load(handler.check)(params, self.core.world):
+        try:
+            findings = ask(handler.check, handler, params, self.core.world)
+        except HandlerFault as error:
+            yield str(error)
+            return
+        for finding in findings:
             if finding.kind != "missing":
                 continue
             if finding.key == "model" and step["fallback"]:
@@ -109,12 +116,3 @@ class Readiness:
                 )
             else:
                 yield finding.message
-
-
-def nearest_name(path: Path) -> str | None:
-    """The file in the same folder whose name is most like that of one that is not there."""
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return None
-    return next(iter(difflib.get_close_matches(path.name, names, 1)), None)

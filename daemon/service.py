@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import os
 import queue
 import signal
@@ -15,6 +16,8 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from daemon.barrier import raise_barrier
@@ -36,6 +39,7 @@ from daemon.events import (  # noqa: E402
     ErrandDone,
     Event,
     FirstScanDone,
+    Identity,
     JobFileSettled,
     Published,
     Signal,
@@ -47,7 +51,7 @@ from daemon.events import (  # noqa: E402
 from daemon.inbox import Inbox  # noqa: E402
 from daemon.intake import Intake  # noqa: E402
 from daemon.lane import Lane  # noqa: E402
-from daemon.ledger import Ledger, LedgerError  # noqa: E402
+from daemon.ledger import Ledger, LedgerError, sound_text  # noqa: E402
 from daemon.lock import AlreadyRunning, DaemonLock  # noqa: E402
 from daemon.logs import Journal, configure  # noqa: E402
 from daemon.notify import Notify  # noqa: E402
@@ -93,6 +97,7 @@ class Service:
         self.publication = Publication(core, self.progress)
         self.recovery = Recovery(core, self.reports, self.progress, self.publication)
         core.errands = Errands(settings.paths, self.post, self.publication.assemble)
+        self.known_drops = dict(ledger.rows("SELECT path, identity FROM drops"))
         core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
         self.timetable = Timetable(core, self.intake)
         self.upkeep = Upkeep(core)
@@ -306,8 +311,9 @@ class Service:
         core.ledger.close()
         self.lock.release()
 
-    def _known_audio(self, path: Any, identity: Any) -> bool:
-        return False
+    def _known_audio(self, path: Path, identity: Identity) -> bool:
+        """Whether the ledger knew this version of a recording when we started. Asked by the inbox's own thread."""
+        return self.known_drops.get(sound_text(os.fsdecode(path))) == json.dumps(asdict(identity))
 
 
 def main() -> int:

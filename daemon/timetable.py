@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 
 import structlog
@@ -33,24 +32,34 @@ class Timetable:
         return tuple(schedule.read(settings.paths.config / "schedules.yaml"))
 
     def replace(self, schedules: tuple[Schedule, ...]) -> None:
-        """Put schedules in force. One that is seen for the first time has missed nothing before now."""
+        """Put schedules in force. One that is new, or due at other times than before, has missed nothing before now."""
         self.schedules = schedules
         ledger, now = self.core.ledger, self.core.stamp()
+        known = dict(ledger.rows("SELECT name, definition FROM schedules"))
         for entry in schedules:
-            ledger.connection.execute("INSERT OR IGNORE INTO schedules (name, since) VALUES (?, ?)", (entry.name, now))
-        last = dict(
-            ledger.rows(
-                "SELECT name, max(since, coalesce((SELECT max(due_at) FROM firings WHERE schedule = name), '')) FROM schedules"
-            )
-        )
+            definition = f"{entry.cron.expression} {entry.cron.timezone or 'local'} {'on' if entry.enabled else 'off'}"
+            if known.get(entry.name) != definition:
+                ledger.insert("schedules", replace=True, name=entry.name, definition=definition, since=now)
+        latest = "SELECT max(due_at) FROM firings WHERE schedule = name"
+        last = dict(ledger.rows(f"SELECT name, max(since, coalesce(({latest}), '')) FROM schedules"))
         self.since = {entry.name: datetime.fromisoformat(last[entry.name]) for entry in schedules}
 
     def tick(self) -> None:
         """Fire what is due. Judged by the wall clock at every tick, so that sleep and clock steps need no care."""
         if not self.schedules:
             return
-        for firing in schedule.due(self.schedules, self.since, self.core.now()):
+        now = self.core.now()
+        if any(since > now for since in self.since.values()):
+            self._take_back(now)
+        for firing in schedule.due(self.schedules, self.since, now):
             self._fire(firing)
+
+    def _take_back(self, now: datetime) -> None:
+        """The clock was put back. What was passed over ahead of time can still come; what was queued is not queued again."""
+        self.since = {name: min(since, now) for name, since in self.since.items()}
+        self.core.ledger.connection.execute(
+            "DELETE FROM firings WHERE due_at > ? AND outcome IN ('missed', 'coalesced')", (timestamp(now),)
+        )
 
     def _fire(self, firing: Firing) -> None:
         entry, core = firing.schedule, self.core
@@ -63,19 +72,15 @@ class Timetable:
             outcome, note = "skipped", f"{running} has not ended"
         elif outcome == "fire":
             outcome, job_id, note = self._queue(entry)
-        try:
-            core.ledger.insert(
-                "firings",
-                schedule=entry.name,
-                due_at=due_at,
-                outcome=outcome,
-                job_id=job_id,
-                note=note,
-                recorded_at=core.stamp(),
-            )
-        except sqlite3.IntegrityError:
-            log.error("a due time came twice", schedule=entry.name, due_at=due_at)
-            raise
+        core.ledger.insert(
+            "firings",
+            schedule=entry.name,
+            due_at=due_at,
+            outcome=outcome,
+            job_id=job_id,
+            note=note,
+            recorded_at=core.stamp(),
+        )
         level = log.error if outcome == "refused" else log.info
         level("schedule " + outcome, schedule=entry.name, due_at=due_at, job_id=job_id, note=note)
 

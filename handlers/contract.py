@@ -53,7 +53,7 @@ def seconds(value: object) -> object:
 
 Seconds = Annotated[
     float,
-    BeforeValidator(seconds, json_schema_input_type=float | Annotated[str, Field(pattern=_DURATION.pattern)]),
+    BeforeValidator(seconds, json_schema_input_type=float | Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]),
 ]
 """A length of time in seconds; a job file may write `90`, `90s`, `60m` or `2h`."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from handlers.stems.styles import UniqueKeys
+from handlers.stems.styles import UniqueKeys, until_changed
 
 
 class ModelsError(ValueError):
@@ -48,6 +48,7 @@ class _Manifest(BaseModel):
     models: dict[str, Model]
 
 
+@until_changed
 def read_models(path: Path) -> dict[str, Model]:
     """Read ``models.yaml``.
 

@@ -6,11 +6,12 @@ style is named ``family/style``: ``industrial/bed``.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,6 +23,9 @@ PARTS: tuple[str, ...] = get_args(Part)
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Tempo = Annotated[float, Field(ge=60.0, le=200.0)]
+
+
+Read = TypeVar("Read")
 
 
 class StyleError(ValueError):
@@ -125,6 +129,25 @@ def list_styles(folder: Path) -> list[str]:
     return names
 
 
+def until_changed(read: Callable[[Path], Read]) -> Callable[[Path], Read]:
+    """Remember what was read from a file for as long as the file stays as it is: reading one costs milliseconds."""
+
+    @lru_cache(maxsize=64)
+    def remembered(path: Path, version: tuple[int, int, int]) -> Read:
+        return read(path)
+
+    @wraps(read)
+    def again(path: Path) -> Read:
+        try:
+            found = path.stat()
+        except OSError:
+            return read(path)
+        return remembered(path, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+    return again
+
+
+@until_changed
 def read_family(path: Path) -> Family:
     """Read and check one family file; raise :class:`StyleError` naming file and key otherwise."""
     try:

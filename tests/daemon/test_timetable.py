@@ -189,3 +189,26 @@ def test_the_shipped_file_holds_examples_and_no_schedule() -> None:
     from tests.conftest import CHECKOUT
 
     assert schedule.read(Path(CHECKOUT / "config" / "schedules.yaml")) == ()
+
+
+def test_a_clock_that_was_years_ahead_silences_nothing(clocked) -> None:
+    house = clocked()
+    house.turn(days=800)
+    assert {outcome for _, outcome in house.firings()} == {"missed"}
+    house.turn(days=-800)
+    house.turn(minutes=31)
+    assert house.firings() == [("11-21T03:00", "queued")]
+
+
+def test_a_schedule_that_is_changed_fires_for_no_past_time(clocked, house: House) -> None:
+    one = clocked()
+    one.turn(seconds=1)
+    one.close()
+    one.now += timedelta(minutes=45)
+    path = house.home / "config" / "schedules.yaml"
+    path.write_text(path.read_text().replace("0 3 * * *", "10 3 * * *"))
+    one.open()
+    one.turn(seconds=1)
+    assert one.firings() == []
+    one.turn(days=1)
+    assert one.firings() == [("11-22T03:10", "queued")]
