@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
+
+NAMED_WITHIN_S = 2.0
 
 
 class AlreadyRunning(Exception):
@@ -29,10 +32,21 @@ class DaemonLock:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self.descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise AlreadyRunning(f"a daemon is already running here: process {holder} (lock {self.path})") from None
+            raise AlreadyRunning(f"a daemon is already running here: process {self._holder()} (lock {self.path})") from None
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _holder(self) -> str:
+        """Who has it. One that has only just taken it writes its name next; until then a dead one's name stands there."""
+        assert self.descriptor is not None
+        until = time.monotonic() + NAMED_WITHIN_S
+        while True:
+            holder = os.pread(self.descriptor, 32, 0).decode(errors="replace").strip()
+            if os.path.exists(f"/proc/{holder or 'none'}"):
+                return holder
+            if time.monotonic() >= until:
+                return "unknown"
+            time.sleep(0.01)
 
     def release(self) -> None:
         if self.descriptor is not None:
