@@ -22,6 +22,8 @@ READ_SIZE = 1 << 16
 PROGRESS_INTERVAL_S = 0.2
 LINES_PER_S = 200
 """More log lines than this from one worker in one second are counted and not kept: output may be endless."""
+LAST_READS = 32
+"""After a worker's end its pipes hold no more than this many reads of its own; a child of it may write without end."""
 
 
 @dataclass
@@ -145,8 +147,9 @@ class Ears:
     def _bury(self, voice: Voice) -> None:
         """The process has ended: read what is left on its pipes, then say so. Orphans may hold them open, so no EOF is awaited."""
         for descriptor in list(voice.buffers):
-            while self._read(voice, descriptor):
-                pass
+            for _ in range(LAST_READS):
+                if not self._read(voice, descriptor):
+                    break
             if descriptor in voice.buffers:
                 self._close(voice, descriptor)
         self.selector.unregister(voice.process)
