@@ -74,7 +74,7 @@ class Publication:
 
     def _announce(self, job: sqlite3.Row) -> None:
         if job["state"] == DONE:
-            self.core.errands.send(lambda ledger: self._hand_out(ledger, job))
+            self.core.errands.send(lambda ledger: self.hand_out(ledger, job))
         commands = self.core.settings.on_done if job["state"] == DONE else self.core.settings.on_failed
         for command in commands:
             facts = {
@@ -87,7 +87,7 @@ class Publication:
             words = [fill(word, facts) for word in command]
             self.core.errands.send(lambda ledger, words=words: _run_command(words, job["id"]))
 
-    def _hand_out(self, ledger: sqlite3.Connection, job: sqlite3.Row) -> None:
+    def hand_out(self, ledger: sqlite3.Connection, job: sqlite3.Row) -> None:
         """On the errands thread: copies that the job asked for, then the emptied staging folder."""
         wanted = json.loads(job["deliver"]) if job["deliver"] else {}
         folder = Path(job["folder"])

@@ -8,7 +8,7 @@ import time
 import structlog
 
 from daemon.core import Core
-from daemon.jobs import ENDED, PUBLISHING
+from daemon.jobs import DONE, ENDED, PUBLISHING
 from daemon.lane import boot_id, kill_group, start_ticks
 from daemon.progress import Progress
 from daemon.publication import Publication
@@ -61,11 +61,13 @@ class Recovery:
 
     def sweep(self) -> None:
         """Remove staging that no unfinished or retryable job owns. On the errands thread."""
-        staged = self.core.outbox.staged_jobs()
-        states = dict(self.core.ledger.rows("SELECT id, state FROM jobs"))
-        gone = [job_id for job_id in staged if states.get(job_id, "done") == "done"]
-        for job_id in gone:
-            self.core.errands.send(lambda ledger, job_id=job_id: self.core.outbox.clear(job_id))
+        for job_id in self.core.outbox.staged_jobs():
+            job = self.core.ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
+            if job is None:
+                self.core.errands.send(lambda ledger, job_id=job_id: self.core.outbox.clear(job_id))
+            elif job["state"] == DONE:
+                # Its staging goes last: while it is there, copies may not have been delivered.
+                self.core.errands.send(lambda ledger, job=job: self.publication.hand_out(ledger, job))
 
 
 def _alive(pid: int) -> bool:
