@@ -1,0 +1,81 @@
+"""`do`: a handler on files, without a daemon, through the code of the workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from daemon.cli.do import job_texts, split_words
+from daemon.cli.failure import CommandError
+from daemon.settings import CHECKOUT
+from handlers.registry import load_registry
+
+
+@pytest.fixture(autouse=True)
+def _configuration(home) -> None:
+    shutil.copytree(CHECKOUT / "config", home.paths.config, dirs_exist_ok=True, ignore=shutil.ignore_patterns("drophammer.yaml"))
+
+
+@pytest.fixture
+def handlers():
+    return load_registry()
+
+
+def test_words_are_files_keys_and_flags() -> None:
+    assert split_words(["a.wav", "--tempo", "120", "b.wav", "--min-length=3", "--dry-run"]) == (
+        ["a.wav", "b.wav"], {"tempo": "120", "min_length": "3", "dry_run": "true"},
+    )  # fmt: skip
+
+
+def test_a_handler_of_one_recording_is_asked_once_per_file(handlers, tmp_path) -> None:
+    files = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for file in files:
+        file.write_bytes(b"RIFF")
+    assert [name for name, _ in job_texts(handlers["beats"], [str(file) for file in files], {})] == ["a", "b"]
+
+
+def test_a_handler_of_many_is_asked_once(handlers, tmp_path) -> None:
+    files = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for file in files:
+        file.write_bytes(b"RIFF")
+    ((_, text),) = job_texts(handlers["mix"], [str(file) for file in files], {"formats": "[flac, mp3]"})
+    assert text.decode().splitlines() == ["do: mix", "formats: [flac, mp3]", f"order: {json.dumps([str(file) for file in files])}"]
+
+
+def test_values_are_text_unless_a_job_file_would_read_a_number(handlers) -> None:
+    ((_, text),) = job_texts(handlers["stems"], [], {"count": "3", "key": "F# minor", "prompt": "a: b # c"})
+    assert text.decode().splitlines()[1:] == ["count: 3", 'key: "F# minor"', 'prompt: "a: b # c"']
+
+
+def test_files_for_a_handler_that_reads_none_are_refused(handlers) -> None:
+    with pytest.raises(CommandError, match="reads no files"):
+        job_texts(handlers["stems"], ["a.wav"], {})
+
+
+def test_do_makes_stems_then_measures_them_where_they_lie(home, call, tmp_path) -> None:
+    out = tmp_path / "made"
+    made = call("do", "stems", "--style", "industrial/bed", "--duration", "8", "--tempo", "120", "--seed", "7", "-o", str(out), "--json")
+    assert made.exit_code == 0, made.stderr
+    (item,) = json.loads(made.stdout)[0]["items"]
+    assert item["facts"]["duration_s"] == 8.0 and os.path.exists(item["path"])
+    measured = call("do", "beats", item["path"], "--output", str(tmp_path / "grid"))
+    assert measured.exit_code == 0, measured.stderr
+    assert "BPM" in measured.stdout
+    assert sorted(name for name in os.listdir(out) if name.startswith(".")) == [], "no scratch is left"
+    assert not home.paths.ledger.with_name("daemon.lock").exists(), "no daemon was involved"
+
+
+def test_do_writes_over_nothing(call, tmp_path) -> None:
+    words = ("do", "stems", "--style", "industrial/bed", "--duration", "1", "-o", str(tmp_path / "made"))
+    assert call(*words).exit_code == 0
+    result = call(*words)
+    assert result.exit_code == 1 and "is there already" in result.stderr
+
+
+def test_do_names_the_nearest_key_and_the_known_handlers(call) -> None:
+    assert "did you mean style" in call("do", "stems", "--styel", "industrial/bed").stderr
+    result = call("do", "stem")
+    assert result.exit_code == 2 and "stems" in result.stderr
