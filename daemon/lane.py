@@ -24,6 +24,8 @@ from daemon.settings_model import LaneSettings, Settings, within_hours
 log = structlog.get_logger()
 
 PIPE_SIZE = 1 << 20
+WORKER_MARK = "DROPHAMMER_WORKER_OF"
+"""Environment variable of every worker, with the installation's folder: what it starts is known by it."""
 RESTART_PAUSE_S = (0.0, 1.0, 5.0, 30.0, 60.0)
 """Before a worker is started again that died before it was ready: after none, one, two ... such deaths in a row."""
 EXIT_GRACE_S = 5.0
@@ -221,6 +223,7 @@ class Lane:
             for name, value in os.environ.items()
             if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
         }
+        environment[WORKER_MARK] = str(self.all_settings.paths.home)
         environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
         try:
             process = subprocess.Popen(

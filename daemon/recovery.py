@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
+from pathlib import Path
 
 import structlog
 
 from daemon.core import Core
 from daemon.jobs import DONE, ENDED, PUBLISHING
-from daemon.lane import boot_id, kill_group, start_ticks
+from daemon.lane import WORKER_MARK, boot_id, start_ticks
 from daemon.progress import Progress
 from daemon.publication import Publication
 from daemon.reports import Reports
@@ -34,14 +37,18 @@ class Recovery:
         rows = self.core.ledger.rows(
             "SELECT DISTINCT worker_pid, worker_start, boot_id FROM attempts WHERE outcome IS NULL"
         )
+        home = str(self.core.settings.paths.home)
         living = [
-            row["worker_pid"]
+            pid
             for row in rows
-            if row["boot_id"] == here and start_ticks(row["worker_pid"]) == row["worker_start"]
+            if row["boot_id"] == here
+            for pid in _group(row["worker_pid"])
+            if (pid == row["worker_pid"] and start_ticks(pid) == row["worker_start"]) or _is_of(home, pid)
         ]
         for pid in living:
-            log.warning("killing a worker that outlived its daemon", pid=pid)
-            kill_group(pid)
+            log.warning("killing a process that outlived its daemon", pid=pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         until = time.monotonic() + ORPHANS_GO_WITHIN_S
         while any(_alive(pid) for pid in living) and time.monotonic() < until:
             time.sleep(0.02)
@@ -68,6 +75,24 @@ class Recovery:
             elif job["state"] == DONE:
                 # Its staging goes last: while it is there, copies may not have been delivered.
                 self.core.errands.send(lambda ledger, job=job: self.publication.hand_out(ledger, job))
+
+
+def _group(number: int) -> list[int]:
+    """The processes of a group, its leader among them; the group outlives a leader whose children live on."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(name)) == number:
+                found.append(int(name))
+    return found
+
+
+def _is_of(home: str, pid: int) -> bool:
+    """Whether a process descends from a worker of this installation: it has inherited the mark in its environment."""
+    try:
+        return f"{WORKER_MARK}={home}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _alive(pid: int) -> bool:
