@@ -110,7 +110,7 @@ class Installation:
         remarks = self._try_namespaces()
         text = self.text()
         self._make_folders()
-        self._check_rights()
+        self.check_rights()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_name(f".{NAME}.part")
         part.write_text(text, encoding="utf-8")
@@ -138,8 +138,8 @@ class Installation:
         installed = self.file.exists()
         facts: dict[str, Any] = {"service": self.plan.kind, "unit": str(self.file), "installed": installed}
         if installed:
-            text = self.file.read_text(encoding="utf-8")
-            facts["up_to_date"] = self._is_current(text)
+            facts["belongs_to"] = self.foreign()
+            facts["up_to_date"] = self._is_current(self.file.read_text(encoding="utf-8"))
         self._require_systemd()
         shown = self._state()
         facts |= {
@@ -176,12 +176,16 @@ class Installation:
                 f"  sudo loginctl enable-linger {self.user}\n  export XDG_RUNTIME_DIR=/run/user/{os.getuid()}\nor install the machine's service with --system"
             )
 
+    def foreign(self) -> str | None:
+        """The other installation that the unit's file belongs to, as the unit names it; None when it is ours or not there."""
+        lines = self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else []
+        if not lines or f"Environment={home_line(self.settings)}" in lines:
+            return None
+        return next((line.removeprefix("Environment=") for line in lines if "DROPHAMMER_HOME=" in line), "a unit not written by this command")
+
     def _refuse_other_installation(self) -> None:
-        if self.file.exists():
-            text = self.file.read_text(encoding="utf-8")
-            if f"Environment={home_line(self.settings)}\n" not in text:
-                other = next((line for line in text.splitlines() if "DROPHAMMER_HOME=" in line), "an unknown one")
-                raise CommandError(f"{self.file} belongs to another installation ({other.removeprefix('Environment=')}); uninstall it there first")
+        if other := self.foreign():
+            raise CommandError(f"{self.file} belongs to another installation ({other}); uninstall it there first")
 
     def _refuse_running_daemon(self) -> None:
         from daemon.control import ControlError, ask
@@ -213,7 +217,7 @@ class Installation:
                 if self.system:
                     os.chown(path, owner.pw_uid, owner.pw_gid)
 
-    def _check_rights(self) -> None:
+    def check_rights(self) -> None:
         """Say now what would otherwise be a failure at the first job."""
         owner = pwd.getpwnam(self.user)
         groups = {owner.pw_gid, *os.getgrouplist(self.user, owner.pw_gid)}

@@ -19,6 +19,7 @@ app = typer.Typer(
     help="Install, look at and remove the systemd service that keeps the daemon running. docs/service.md explains it.",
 )  # fmt: skip
 
+YES = {True: "yes", False: "no"}
 System = Annotated[bool, typer.Option("--system", help="The machine's service, which needs root; without it: your own.")]
 User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="With --system: whose rights it runs with; the checkout's owner.")]
 
@@ -73,13 +74,14 @@ def status(system: System = False, json: Annotated[bool, typer.Option("--json", 
     Example: drophammer service status
     """
     installation = _installation(system, None, installed=True)
-    if not system and not installation.file.exists() and _installation(True, None, installed=True).file.exists():
-        installation = _installation(True, None, installed=True)
+    if not system and not installation.file.exists():
+        machines = _installation(True, None, installed=True)
+        installation = machines if machines.file.exists() and machines.foreign() is None else installation
     facts = installation.status()
     if json:
         terminal.print_json(facts)
     else:
-        terminal.print_facts((name.replace("_", " "), value if not isinstance(value, bool) else ("no", "yes")[value]) for name, value in facts.items())
+        terminal.print_facts((name.replace("_", " "), YES[value] if isinstance(value, bool) else value) for name, value in facts.items())
     if facts["state"] != "active":
         raise typer.Exit(NO)
 

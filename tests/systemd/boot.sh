@@ -33,5 +33,6 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup/unified || true
 mkdir -p old
 pivot_root . old
 umount -l /old
+mount --make-rshared /  # As systemd does where it is not in a container: services see drives that are mounted later.
 export container=lxc
 exec /lib/systemd/systemd --system --unit=multi-user.target

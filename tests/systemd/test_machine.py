@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.conftest import CHECKOUT, eventually
@@ -124,6 +126,36 @@ def test_machine_a_stop_lets_the_running_step_finish_and_gets_the_time_it_asks_f
     assert job["state"] == "done" and [attempt["outcome"] for attempt in job["attempts"]] == ["done"]
 
 
+def test_machine_a_drive_that_comes_later_is_found_without_a_restart(system_service: Installed) -> None:
+    machine = system_service.machine
+    script = "mkdir -p /mnt/drive /media/disk && mount -t tmpfs tmpfs /media/disk && mkdir /media/disk/outbox && touch /media/disk/outbox/.drophammer-outbox"
+    machine.run("sh", "-c", f"{script} && chown -R {PERSON} /media/disk && mount --bind /media/disk /mnt/drive", check=True)
+    system_service.configure(outbox="/mnt/drive/outbox")
+    system_service.install()
+    system_service.systemctl("stop", "drophammer")
+    machine.run("umount", "/mnt/drive", check=True)
+    system_service.systemctl("start", "drophammer")
+    system_service.drop("parked", {"do": "probe"})
+    eventually(lambda: system_service.job("parked"), "it is accepted")
+    assert "is the drive mounted?" in system_service.shown("StatusText")["StatusText"]
+    machine.run("mount", "--bind", "/media/disk", "/mnt/drive", check=True)
+    assert system_service.ended("parked")["state"] == "done"
+    system_service.configure()
+
+
+def test_machine_a_group_is_given_what_is_published(system_service: Installed) -> None:
+    machine = system_service.machine
+    machine.run("groupadd", "music", check=True)
+    system_service.configure(group="music")
+    done = system_service.drophammer("service", "install", "--system", "--user", PERSON, root=True)
+    assert done.returncode == 2 and f"{PERSON} does not belong to music" in done.stderr
+    machine.run("usermod", "--append", "--groups", "music", PERSON, check=True)
+    system_service.install()
+    system_service.drop("shared", {"do": "probe"})
+    folder = system_service.ended("shared")["folder"]
+    assert set(machine.run("sh", "-c", 'stat -c "%G %a" "$1" "$1"/*.txt', "sh", folder).stdout.splitlines()) == {"music 775", "music 664"}
+
+
 def test_machine_a_persons_own_service_works_and_writes_nowhere_else(user_service: Installed) -> None:
     assert user_service.shown("ActiveState", "UnitFileState", "StatusText") == {"ActiveState": "active", "UnitFileState": "enabled", "StatusText": "idle"}
     user_service.drop("mine", {"do": "probe", "text": "hello"})
@@ -150,6 +182,20 @@ def test_machine_another_installation_does_not_take_the_unit_over(user_service: 
     other = Installed(user_service.machine, "/srv/other", system=False)
     done = other.drophammer("service", "install")
     assert done.returncode == 2 and "belongs to another installation" in done.stderr
+
+
+def test_machine_a_unit_older_than_the_configuration_is_said_to_be(user_service: Installed) -> None:
+    def up_to_date() -> bool:
+        return json.loads(user_service.drophammer("service", "status", "--json").stdout)["up_to_date"]
+
+    assert up_to_date()
+    user_service.configure(deliver={"daw": f"/home/{PERSON}/samples"})
+    assert not up_to_date()
+    user_service.install()
+    assert up_to_date()
+    user_service.drop("delivered", {"do": "probe", "deliver": {"to": "daw"}})
+    assert user_service.ended("delivered")["state"] == "done"
+    eventually(lambda: user_service.lines(f"/home/{PERSON}/samples/delivered/delivered_probe_1.txt"), "the copy arrives")
 
 
 def test_machine_an_uninstalled_service_is_stopped_and_gone(user_service: Installed) -> None:
