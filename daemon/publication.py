@@ -13,7 +13,7 @@ import structlog
 
 from daemon.core import Core
 from daemon.events import Published
-from daemon.jobs import DONE, PUBLISHING
+from daemon.jobs import DONE, ENDED, PUBLISHING
 from daemon.outbox import deliver
 from daemon.progress import Progress
 
@@ -33,11 +33,18 @@ class Publication:
 
     def assemble(self, ledger: sqlite3.Connection, job_ids: Sequence[str]) -> Callable[[], None]:
         """On the errands thread. What it returns runs in the loop's (durable) transaction."""
-        problems = self.core.outbox.assemble(ledger, job_ids)
+        try:
+            problems = self.core.outbox.assemble(ledger, job_ids)
+        except (OSError, sqlite3.Error) as error:  # The disk could not be flushed, or the ledger not be read.
+            if ledger.in_transaction:
+                ledger.rollback()
+            problems = dict.fromkeys(job_ids, str(error))
         return lambda: self._assembled(problems)
 
     def _assembled(self, problems: dict[str, str | None]) -> None:
         for job_id, problem in problems.items():
+            if self.core.ledger.value("SELECT state FROM jobs WHERE id = ?", job_id) in (*ENDED, PUBLISHING):
+                continue  # Asked for twice: the first has published it.
             if problem is not None:
                 log.error("the finished job cannot be assembled; trying again", job_id=job_id, error=problem)
                 self.try_again[job_id] = self.core.monotonic() + TRY_AGAIN_S
@@ -47,7 +54,8 @@ class Publication:
 
     def act(self) -> None:
         """After the commit: rename what is due, flush the folder once for all, and report."""
-        if not self.renames or self.core.obstacle:
+        # Looked at again, now: on the bare folder of a drive that has just gone, a job would count as published.
+        if not self.renames or self.core.obstacle or self.core.outbox.obstacle():
             return
         done = []
         for job_id in self.renames:
@@ -58,8 +66,14 @@ class Publication:
                 log.error("cannot publish; trying again", job_id=job_id, error=str(error))
                 self.try_again[job_id] = self.core.monotonic() + TRY_AGAIN_S
         self.renames.clear()
-        if done:
+        if not done:
+            return
+        try:
             self.core.outbox.sync()
+        except OSError as error:
+            log.error("cannot flush the outbox; trying again", error=str(error))
+            self.try_again.update(dict.fromkeys(done, self.core.monotonic() + TRY_AGAIN_S))
+        else:
             self.core.post(Published(tuple(done)))
 
     def published(self, event: Published) -> None:
@@ -140,7 +154,7 @@ class Publication:
             state = self.core.ledger.value("SELECT state FROM jobs WHERE id = ?", job_id)
             if state == PUBLISHING:
                 self.renames.append(job_id)
-            else:
+            elif state not in ENDED:
                 self.core.after(lambda job_id=job_id: self.core.errands.assemble(job_id))
 
 
