@@ -129,6 +129,8 @@ class Commands:
         core, row = self.core, self._job(job)
         if row["state"] in (*ENDED, "publishing"):
             raise Refused(f"{job} is {row['state']} already")
+        if core.ledger.value("SELECT count(*) FROM steps WHERE job_id = ? AND state NOT IN ('done', 'failed', 'cancelled')", job) == 0:
+            raise Refused(f"{job} has finished its steps and is being published")
         core.ledger.update("jobs", job, cancel_asked=1, reason="cancelled", state="running")
         self.service.progress.stop_rest(job)
         running = 0
