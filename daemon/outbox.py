@@ -57,6 +57,12 @@ class Outbox:
 
     def obstacle(self) -> str | None:
         """Why nothing can be published or staged now, in words for people; None when all is well."""
+        try:
+            return self._obstacle()
+        except OSError as error:  # A drive that was pulled out answers with errors of its own.
+            return f"{self.root} cannot be read: {error.strerror}"
+
+    def _obstacle(self) -> str | None:
         if not (self.root / MARKER).exists():
             return f"{self.root / MARKER} is not there: is the drive mounted? If this is the right folder: touch {self.root / MARKER}"
         if not os.access(self.root, os.W_OK):
