@@ -197,10 +197,14 @@ class Service:
             for lane in self.core.lanes.values()
             for worker in lane.workers.values()
         ]
-        return workers, self.intake.number, list(self.publication.renames), copy.copy(self.publication.try_again)
+        publication, core = self.publication, self.core
+        publishing = list(publication.renames), copy.copy(publication.try_again), core.obstacle
+        return workers, self.intake.number, publishing, (core.draining, self.drain_until), copy.copy(self.timetable.since)
 
     def _restore(self, remembered: Any) -> None:
-        workers, self.intake.number, self.publication.renames, self.publication.try_again = remembered
+        publication, core = self.publication, self.core
+        workers, self.intake.number, publishing, (core.draining, self.drain_until), self.timetable.since = remembered
+        publication.renames, publication.try_again, core.obstacle = publishing
         for worker, state in workers:
             vars(worker).update(state)
         self.core.acts.clear()
