@@ -82,6 +82,12 @@ class Commands(TyperGroup):
         lighten(parameters)
         return parameters
 
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None:
+            for name in self.list_commands(ctx):  # The nearest name is looked for among those that are loaded.
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
     def _shipped(self, name: str) -> Any:
         panel, target = COMMANDS[name]
         module, _, attribute = target.partition(":")
@@ -96,7 +102,7 @@ class Commands(TyperGroup):
 
     def _of_handlers(self) -> dict[str, Any]:
         """The commands that handlers bring, by name; a shipped command's name is never taken over."""
-        from daemon.settings import SettingsError, read_raw, home_folder
+        from daemon.settings import SettingsError, home_folder, read_raw
         from handlers.registry import load_registry
 
         try:
@@ -118,7 +124,7 @@ class Commands(TyperGroup):
         """Run the command; an error meant for people becomes one line on stderr and an exit code."""
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, BrokenPipeError):
+        except BrokenPipeError:
             raise
         except (OSError, ValueError, RuntimeError, LookupError, CommandError, *_loaded_errors()) as error:
             code = exit_code(error)
@@ -184,14 +190,5 @@ def root(
 
 
 def main() -> None:
-    """Entry point of the `drophammer` script."""
-    try:
-        app(prog_name="drophammer")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        import os
-
-        # The reader (head, less) has gone: not our error, and not to be said again at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    """Entry point of the `drophammer` script. Ctrl-C ends with 130, a reader that has gone (head, less) with 1."""
+    app(prog_name="drophammer")

@@ -56,3 +56,8 @@ def test_root_help_lists_every_command() -> None:
 def test_verbose_is_taken_everywhere(words: str) -> None:
     command = ALL[words]
     assert getattr(command, "commands", None) or any("--verbose" in parameter.opts for parameter in command.params)
+
+
+def test_a_mistyped_command_names_the_nearest() -> None:
+    result = CliRunner().invoke(app, ["lisst"])
+    assert result.exit_code == 2 and "list" in result.stderr.replace("lisst", "")
