@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from daemon.cli.terminal import parse_time, seconds_between
+from daemon.cli.terminal import parse_time
 
 RUNS_LOOKED_AT = 50
 SHORTEST_AUDIO_S = 0.1
@@ -36,7 +36,8 @@ def read_pace(connection: sqlite3.Connection | None, handler: str, params: dict[
         return None
     model = (params or {}).get("model")
     rows = connection.execute(
-        "SELECT steps.params, runs.started_at, runs.finished_at,"
+        # Of the attempts, not of the run: between a cancelled one and its retry lies no work.
+        "SELECT steps.params, (SELECT sum(julianday(ended_at) - julianday(started_at)) * 86400 FROM attempts WHERE run_id = runs.id) AS took_s,"
         " (SELECT sum(json_extract(facts, '$.duration_s')) FROM artifacts WHERE run_id = runs.id AND kind = 'primary') AS audio_s,"
         " (SELECT sum(size_bytes) FROM artifacts WHERE run_id = runs.id) AS size_bytes"
         " FROM runs JOIN steps ON steps.id = runs.step_id"
@@ -44,8 +45,7 @@ def read_pace(connection: sqlite3.Connection | None, handler: str, params: dict[
         " ORDER BY runs.id DESC LIMIT ?",
         (handler, model, model, RUNS_LOOKED_AT),
     ).fetchall()
-    timed = [(row, seconds_between(row["started_at"], row["finished_at"])) for row in rows]
-    known = [(row, took) for row, took in timed if took is not None]
+    known = [(row, row["took_s"]) for row in rows if row["took_s"] is not None]
     if not known:
         return None
     same = [took for row, took in known if params is not None and json.loads(row["params"]) == params]

@@ -169,7 +169,7 @@ def _show_daemon(paths: Any, connection: Any, json: bool) -> None:
         since = terminal.ago(answer.get("started_at"))
         print(f"daemon    running as process {answer['pid']}, version {answer['version']}{', started ' + since if since else ''}")
         for folder in answer.get("watching", []):
-            print(f"watching  {terminal.safe(folder)}")
+            print(f"watching  {terminal.safe(folder['folder'])} ({terminal.safe(folder['how'])})")
         for name, lane in answer["lanes"].items():
             print(f"{name:8}  {terminal.safe(lane_line(lane))}")
     print(f"jobs      {', '.join(f'{count} {state}' for state, count in states.items()) or 'none yet'}")

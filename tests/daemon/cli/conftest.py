@@ -49,14 +49,19 @@ class Home:
                 sources={}, retries=2, timeout_s=60, lane="gpu", state=state, started_at=run.get("started_at"),
                 finished_at=run.get("finished_at"),
             )  # fmt: skip
-            return self.ledger.insert("runs", job_id=job_id, step_id=step, ordinal=1, key="", state=state, lane="gpu", **run)
+            run_id = self.ledger.insert("runs", job_id=job_id, step_id=step, ordinal=1, key="", state=state, lane="gpu", **run)
+            if run.get("finished_at"):
+                self.attempt(job_id, run_id, 1, started_at=run["started_at"], ended_at=run["finished_at"], outcome=state)
+            return run_id
+
+    def attempt(self, job_id: str, run: int, number: int, **columns: Any) -> int:
+        return self.ledger.insert(
+            "attempts", job_id=job_id, run_id=run, number=number, lane="gpu", folder="x", worker_pid=1, worker_start=1, boot_id="b", **columns
+        )
 
     def item(self, job_id: str, run: int, item: int, name: str, **facts: Any) -> Path:
         with self.ledger.transaction(durable=False):
-            attempt = self.ledger.insert(
-                "attempts", job_id=job_id, run_id=run, number=item, lane="gpu", folder="x", worker_pid=1, worker_start=1, boot_id="b",
-                started_at=self.moment(), outcome="done",
-            )  # fmt: skip
+            attempt = self.attempt(job_id, run, 1 + item, started_at=self.moment(), outcome="done")
             path = f"{job_id}/beds/001.1/{name}"
             self.ledger.insert(
                 "artifacts", job_id=job_id, run_id=run, attempt_id=attempt, item=item, kind="primary", label="", path=path,

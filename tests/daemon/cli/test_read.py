@@ -85,8 +85,19 @@ def test_status_estimates_from_earlier_runs_of_the_same_request(home, ask_json) 
     queued = home.job("later", "queued", number=2)
     home.step(queued, "beds", "queued", params=params)
     facts = ask_json("status", queued)
-    assert facts["remaining_s"] == 30.0
+    assert facts["remaining_s"] == pytest.approx(30.0, abs=0.01)
     assert facts["completion_at"] is None, "a queued job has others before it"
+
+
+def test_status_counts_the_work_of_a_retried_run_and_not_the_days_between(home, ask_json) -> None:
+    earlier = home.job("earlier", number=1)
+    run = home.step(earlier, "beds", params={"count": 1}, started_at="2026-11-19T02:00:00.000Z")
+    with home.ledger.transaction(durable=False):
+        home.attempt(earlier, run, 1, started_at="2026-11-19T02:00:00.000Z", ended_at="2026-11-19T02:00:10.000Z", outcome="cancelled")
+        home.attempt(earlier, run, 2, started_at="2026-11-21T02:00:00.000Z", ended_at="2026-11-21T02:00:20.000Z", outcome="done")
+    queued = home.job("later", "queued", number=2)
+    home.step(queued, "beds", "queued", params={"count": 1})
+    assert ask_json("status", queued)["remaining_s"] == pytest.approx(30.0, abs=0.01)
 
 
 def test_status_estimates_from_progress(home, ask_json) -> None:

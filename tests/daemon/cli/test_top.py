@@ -139,6 +139,12 @@ def test_top_shows_lanes_and_jobs_and_its_keys_pause_resume_and_cancel(daemon, t
     assert screen.is_restored()
 
 
+def test_status_of_a_running_daemon_names_lanes_and_watched_folders(daemon) -> None:
+    output = subprocess.run([sys.executable, "-m", "daemon", "status"], capture_output=True, text=True, check=True).stdout
+    assert f"watching  {daemon.inboxes[0]} (" in output
+    assert re.search(r"^gpu .*0 queued$", output, re.M) and re.search(r"^cpu .*0 queued$", output, re.M)
+
+
 def test_top_is_drawn_anew_without_a_key_being_pressed(daemon, terminal) -> None:
     assert REFRESH_S <= 0.5, "at least twice a second"
     screen = terminal()
