@@ -105,7 +105,11 @@ class Plan:
         if not self.namespaces:
             return "# None: this machine's kernel does not let users make namespaces. `drophammer service install --system` protects fully."
         lines = [*_NAMESPACES.splitlines(), f"InaccessiblePaths={' '.join(f'-%h/{name}' for name in SECRETS)}"]
-        code = [folder for folder in _with_targets((*code_folders(self), *self.settings.roots)) if is_below(folder, TEMPORARY)]
+        code = [
+            folder
+            for folder in _with_targets((*code_folders(self), *self.settings.roots))
+            if is_below(folder, TEMPORARY)
+        ]
         lines += [f"BindReadOnlyPaths={quote(f'-{folder}')}" for folder in outermost(code)]
         for folder in _with_targets(writable_folders(self.settings)):
             lines.append(f"{'BindPaths' if is_below(folder, TEMPORARY) else 'ReadWritePaths'}={quote(f'-{folder}')}")

@@ -31,7 +31,16 @@ BOOTED = Path("/run/systemd/system")
 """There when systemd runs the machine (sd_booted(3))."""
 LINGER = Path("/var/lib/systemd/linger")
 WRITE, ENTER = 0o2, 0o1
-SHOWN = ("ActiveState", "SubState", "UnitFileState", "MainPID", "ActiveEnterTimestamp", "StatusText", "NRestarts", "Result")
+SHOWN = (
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "MainPID",
+    "ActiveEnterTimestamp",
+    "StatusText",
+    "NRestarts",
+    "Result",
+)
 
 
 @dataclass
@@ -58,10 +67,14 @@ class Installation:
             except KeyError:
                 raise CommandError(f"--user {name}: there is no such user here") from None
             if name == "root" and user is None and not any_user:
-                raise CommandError(f"{settings.paths.home} belongs to root: say whose rights the service shall have, with --user NAME")
+                raise CommandError(
+                    f"{settings.paths.home} belongs to root: say whose rights the service shall have, with --user NAME"
+                )
             return cls(Plan("system", settings, python, name), SYSTEM_UNITS / NAME, name)
         if os.geteuid() == 0 and not any_user:
-            raise CommandError("you are root: install your own service without sudo, or the machine's with --system --user NAME")
+            raise CommandError(
+                "you are root: install your own service without sudo, or the machine's with --system --user NAME"
+            )
         folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         return cls(Plan("user", settings, python), folder / "systemd" / "user" / NAME, _name_of(os.getuid()))
 
@@ -161,7 +174,11 @@ class Installation:
 
     def _state(self) -> dict[str, str]:
         done = _run(self.systemctl("show", NAME, *(f"--property={name}" for name in SHOWN)), hint="")
-        return dict.fromkeys(SHOWN, "") | {"MainPID": "0", "NRestarts": "0"} | dict(line.split("=", 1) for line in done.splitlines())
+        return (
+            dict.fromkeys(SHOWN, "")
+            | {"MainPID": "0", "NRestarts": "0"}
+            | dict(line.split("=", 1) for line in done.splitlines())
+        )
 
     def _require_systemd(self) -> None:
         if not BOOTED.is_dir() or shutil.which("systemctl") is None:
@@ -170,7 +187,10 @@ class Installation:
                 f"  {CHECKOUT / 'drophammer'} run\n"
                 "running: it stays in the foreground, logs to stdout, SIGTERM stops it gently and SIGHUP makes it read its configuration again"
             )
-        if not self.system and subprocess.run(self.systemctl("show-environment"), capture_output=True, check=False).returncode != 0:
+        if (
+            not self.system
+            and subprocess.run(self.systemctl("show-environment"), capture_output=True, check=False).returncode != 0
+        ):
             raise CommandError(
                 f"systemd's session of {self.user} cannot be reached from here (su and sudo do not open one). Log in as {self.user}, or run\n"
                 f"  sudo loginctl enable-linger {self.user}\n  export XDG_RUNTIME_DIR=/run/user/{os.getuid()}\nor install the machine's service with --system"
@@ -181,7 +201,10 @@ class Installation:
         lines = self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else []
         if not lines or f"Environment={home_line(self.settings)}" in lines:
             return None
-        return next((line.removeprefix("Environment=") for line in lines if "DROPHAMMER_HOME=" in line), "a unit not written by this command")
+        return next(
+            (line.removeprefix("Environment=") for line in lines if "DROPHAMMER_HOME=" in line),
+            "a unit not written by this command",
+        )
 
     def _refuse_other_installation(self) -> None:
         if other := self.foreign():
@@ -194,19 +217,34 @@ class Installation:
             pid = ask(self.settings.paths, {"do": "ping"})["pid"]
         except ControlError:
             return
-        raise CommandError(f"a daemon that is not the service runs this installation already, as process {pid}; end it first: kill {pid}")
+        raise CommandError(
+            f"a daemon that is not the service runs this installation already, as process {pid}; end it first: kill {pid}"
+        )
 
     def _try_namespaces(self) -> list[str]:
         """Find out whether a user's unit may have namespaces here, by starting one that has."""
         if self.system:
             return []
         if forbids_namespaces(self.settings):
-            return [f"`group: {self.settings.group}` keeps the unit from hiding and protecting folders; --system can do both"]
-        trial = ["systemd-run", "--user", "--wait", "--collect", "--quiet", "-pPrivateUsers=yes", "-pProtectSystem=strict", "-pPrivateNetwork=yes"]
+            return [
+                f"`group: {self.settings.group}` keeps the unit from hiding and protecting folders; --system can do both"
+            ]
+        trial = [
+            "systemd-run",
+            "--user",
+            "--wait",
+            "--collect",
+            "--quiet",
+            "-pPrivateUsers=yes",
+            "-pProtectSystem=strict",
+            "-pPrivateNetwork=yes",
+        ]
         if subprocess.run([*trial, "true"], capture_output=True, check=False).returncode == 0:
             return []
         self.plan = replace(self.plan, namespaces=False)
-        return ["the kernel lets no user make namespaces here, so the unit cannot keep the daemon out of your other files; --system can"]
+        return [
+            "the kernel lets no user make namespaces here, so the unit cannot keep the daemon out of your other files; --system can"
+        ]
 
     def _make_folders(self) -> None:
         owner = pwd.getpwnam(self.user)
@@ -223,13 +261,25 @@ class Installation:
         groups = {owner.pw_gid, *os.getgrouplist(self.user, owner.pw_gid)}
         problems = []
         for folder in writable_folders(self.settings):
-            hidden = self.system and is_below(folder, (*HOMES, *TEMPORARY))  # Reached by a mount, not by way of its parents.
-            closed = [path for path in ([] if hidden else folder.parents) if not _may(path, ENTER, owner.pw_uid, groups)]
+            hidden = self.system and is_below(
+                folder, (*HOMES, *TEMPORARY)
+            )  # Reached by a mount, not by way of its parents.
+            closed = [
+                path for path in ([] if hidden else folder.parents) if not _may(path, ENTER, owner.pw_uid, groups)
+            ]
             entries = [folder, *(folder.iterdir() if folder == self.settings.paths.state else ())]
             problems += [f"  {path}: {self.user} may not pass" for path in closed]
-            problems += [f"  {path}: {self.user} may not write" for path in entries if not _may(path, WRITE, owner.pw_uid, groups)]
-        if self.settings.group is not None and self.settings.group not in {name for name, gid in _groups().items() if gid in groups}:
-            problems.append(f"  group: {self.user} does not belong to {self.settings.group}, so it may not give files to it")
+            problems += [
+                f"  {path}: {self.user} may not write"
+                for path in entries
+                if not _may(path, WRITE, owner.pw_uid, groups)
+            ]
+        if self.settings.group is not None and self.settings.group not in {
+            name for name, gid in _groups().items() if gid in groups
+        }:
+            problems.append(
+                f"  group: {self.user} does not belong to {self.settings.group}, so it may not give files to it"
+            )
         if problems:
             raise CommandError("\n".join([f"the service would run as {self.user}, and that would fail:", *dict.fromkeys(problems),
                                           "give them over (sudo chown -R ...) or choose another --user"]))  # fmt: skip

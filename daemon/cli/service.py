@@ -20,8 +20,13 @@ app = typer.Typer(
 )  # fmt: skip
 
 YES = {True: "yes", False: "no"}
-System = Annotated[bool, typer.Option("--system", help="The machine's service, which needs root; without it: your own.")]
-User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="With --system: whose rights it runs with; the checkout's owner.")]
+System = Annotated[
+    bool, typer.Option("--system", help="The machine's service, which needs root; without it: your own.")
+]
+User = Annotated[
+    str | None,
+    typer.Option("--user", metavar="NAME", help="With --system: whose rights it runs with; the checkout's owner."),
+]
 
 
 @app.command("install")
@@ -46,11 +51,19 @@ def install(
     for line in installation.install(now=now):
         terminal.note(line)
     print(f"installed  {installation.file}")
-    systemctl, log = ("sudo systemctl", "sudo journalctl -u") if system else ("systemctl --user", "journalctl --user -u")
+    systemctl, log = (
+        ("sudo systemctl", "sudo journalctl -u") if system else ("systemctl --user", "journalctl --user -u")
+    )
     steps = [] if now else [("start it", f"{systemctl} start drophammer")]
-    steps += [("how it is", "./drophammer service status"), ("its log", f"{log} drophammer -f"), ("new configuration", f"{systemctl} reload drophammer")]
+    steps += [
+        ("how it is", "./drophammer service status"),
+        ("its log", f"{log} drophammer -f"),
+        ("new configuration", f"{systemctl} reload drophammer"),
+    ]
     if not system and not installation.lingers():
-        steps.insert(0, ("run it while you are logged out, from boot on", f"loginctl enable-linger {installation.user}"))
+        steps.insert(
+            0, ("run it while you are logged out, from boot on", f"loginctl enable-linger {installation.user}")
+        )
     width = max(len(what) for what, _ in steps)
     print("\n".join(f"{what:<{width}}  {command}" for what, command in steps))
 
@@ -81,7 +94,9 @@ def status(system: System = False, json: Annotated[bool, typer.Option("--json", 
     if json:
         terminal.print_json(facts)
     else:
-        terminal.print_facts((name.replace("_", " "), YES[value] if isinstance(value, bool) else value) for name, value in facts.items())
+        terminal.print_facts(
+            (name.replace("_", " "), YES[value] if isinstance(value, bool) else value) for name, value in facts.items()
+        )
     if facts["state"] != "active":
         raise typer.Exit(NO)
 
@@ -107,4 +122,8 @@ def _installation(system: bool, user: str | None, *, installed: bool = False) ->
 
 def _other(system: bool) -> str:
     other = _installation(not system, None, installed=True)
-    return f" (there is {other.file}: drophammer service uninstall{'' if system else ' --system'})" if other.file.exists() else ""
+    return (
+        f" (there is {other.file}: drophammer service uninstall{'' if system else ' --system'})"
+        if other.file.exists()
+        else ""
+    )

@@ -45,15 +45,22 @@ class Installed:
         self.configure()
 
     def configure(self, **settings: Any) -> None:
-        self.write(f"{self.home}/config/drophammer.yaml", yaml.safe_dump({"handlers": ["tests.probes:HANDLER"], "min_free": 0, **settings}))
+        self.write(
+            f"{self.home}/config/drophammer.yaml",
+            yaml.safe_dump({"handlers": ["tests.probes:HANDLER"], "min_free": 0, **settings}),
+        )
 
     def write(self, path: str, text: str, user: str | None = PERSON) -> None:
         """Write a file whole, as `mv` places one."""
-        self.machine.run("sh", "-c", 'cat >"$1.part" && mv "$1.part" "$1"', "sh", path, user=user, text=text, check=True)
+        self.machine.run(
+            "sh", "-c", 'cat >"$1.part" && mv "$1.part" "$1"', "sh", path, user=user, text=text, check=True
+        )
 
     def drophammer(self, *arguments: str, root: bool = False) -> Any:
         environment = [f"DROPHAMMER_HOME={self.home}", f"PYTHONPATH={CHECKOUT}", "COLUMNS=200"]
-        return self.machine.run("env", *environment, sys.executable, "-m", "daemon", *arguments, user=None if root else PERSON)
+        return self.machine.run(
+            "env", *environment, sys.executable, "-m", "daemon", *arguments, user=None if root else PERSON
+        )
 
     def install(self) -> str:
         """Install and start the service through the installer, and return what it printed."""
@@ -78,7 +85,9 @@ class Installed:
         """Add lines to its [Service], as `systemctl edit` does, and start it anew with them."""
         folder = "/etc/systemd/system" if self.system else f"/home/{PERSON}/.config/systemd/user"
         self.machine.run("mkdir", "-p", f"{folder}/drophammer.service.d", check=True)
-        self.write(f"{folder}/drophammer.service.d/test.conf", f"[Service]\n{text}\n", user=None if self.system else PERSON)
+        self.write(
+            f"{folder}/drophammer.service.d/test.conf", f"[Service]\n{text}\n", user=None if self.system else PERSON
+        )
         self.systemctl("daemon-reload")
         self.systemctl("restart", "drophammer")
 
@@ -99,7 +108,9 @@ class Installed:
 
     def ended(self, name: str) -> dict[str, Any]:
         """Wait until a job has ended, and return it."""
-        return eventually(lambda: (job := self.job(name)) and job["state"] in ENDED and job, f"{name} ends\n{self.log()}")
+        return eventually(
+            lambda: (job := self.job(name)) and job["state"] in ENDED and job, f"{name} ends\n{self.log()}"
+        )
 
     def lines(self, path: str) -> list[str]:
         return self.machine.run("cat", path).stdout.splitlines()
@@ -108,7 +119,7 @@ class Installed:
 @pytest.fixture(scope="session")
 def system_service(machine: Machine) -> Installed:
     """A system service in a home, at a path that needs every kind of escaping."""
-    installed = Installed(machine, f"/home/{PERSON}/drop hammer 100%h $x \"q\" \\n", system=True)
+    installed = Installed(machine, f'/home/{PERSON}/drop hammer 100%h $x "q" \\n', system=True)
     installed.install()
     return installed
 
@@ -118,8 +129,15 @@ def user_service(machine: Machine) -> Installed:
     """A service of the person's own, outside any home."""
     number = machine.run("id", "-u", PERSON, check=True).stdout.strip()
     machine.run("loginctl", "enable-linger", PERSON, check=True)
-    eventually(lambda: machine.run("systemctl", "is-active", f"user@{number}").returncode == 0, "the person's systemd runs")
-    machine.run("sh", "-c", f"cd /home/{PERSON} && mkdir -m 700 .ssh && echo secret >.ssh/id && chown -R {PERSON} .ssh", check=True)
+    eventually(
+        lambda: machine.run("systemctl", "is-active", f"user@{number}").returncode == 0, "the person's systemd runs"
+    )
+    machine.run(
+        "sh",
+        "-c",
+        f"cd /home/{PERSON} && mkdir -m 700 .ssh && echo secret >.ssh/id && chown -R {PERSON} .ssh",
+        check=True,
+    )
     installed = Installed(machine, "/srv/music house", system=False)
     installed.install()
     return installed
@@ -130,5 +148,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "machine" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.systemd)
-
-

@@ -37,7 +37,9 @@ class Machine:
         command = ["unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--kill-child"]
         command += [str(Path(__file__).with_name("boot.sh")), str(self.scratch), str(CHECKOUT), sys.base_prefix]
         with open(self.log, "wb") as log:
-            self.outer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.outer = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self.first = 0
         try:
             self._wait_for_boot()
@@ -57,16 +59,22 @@ class Machine:
             elif self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
                 return
             time.sleep(0.1)
-        raise Unavailable(f"systemd did not come up within {BOOT_S:g} s: {self.log.read_text(errors='replace')[-1000:]}")
+        raise Unavailable(
+            f"systemd did not come up within {BOOT_S:g} s: {self.log.read_text(errors='replace')[-1000:]}"
+        )
 
-    def run(self, *command: str, user: str | None = None, text: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, user: str | None = None, text: str = "", check: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as root or as `user` with that user's session; `text` is its stdin. Returns what it said."""
         if user is not None:
             number = self.run("id", "-u", user, check=True).stdout.strip()
             session = [f"HOME=/home/{user}", f"USER={user}", f"XDG_RUNTIME_DIR=/run/user/{number}"]
             command = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "env", *session, *command)
         inside = ["nsenter", "-t", str(self.first), *NAMESPACES, "--"]
-        done = subprocess.run([*inside, *command], input=text, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            [*inside, *command], input=text, capture_output=True, text=True, errors="replace", check=False
+        )
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done

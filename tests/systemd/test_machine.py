@@ -15,10 +15,19 @@ REFUSALS = ("Read-only file system", "No such file", "Permission denied")
 
 def test_machine_an_installed_service_is_ready_enabled_and_up_to_date(system_service: Installed) -> None:
     shown = system_service.shown("ActiveState", "SubState", "UnitFileState", "Type", "StatusText", "User")
-    assert shown == {"ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "Type": "notify", "StatusText": "idle", "User": PERSON}
+    assert shown == {
+        "ActiveState": "active",
+        "SubState": "running",
+        "UnitFileState": "enabled",
+        "Type": "notify",
+        "StatusText": "idle",
+        "User": PERSON,
+    }
     status = system_service.drophammer("service", "status", "--system")
     assert status.returncode == 0, status.stdout + status.stderr
-    assert "up to date" in status.stdout and "yes" in next(line for line in status.stdout.splitlines() if line.startswith("up to date"))
+    assert "up to date" in status.stdout and "yes" in next(
+        line for line in status.stdout.splitlines() if line.startswith("up to date")
+    )
 
 
 def test_machine_a_dropped_job_is_done_and_published(system_service: Installed) -> None:
@@ -57,7 +66,9 @@ def test_machine_a_broken_configuration_fails_the_reload_and_changes_nothing(sys
     assert system_service.ended("after")["state"] == "done"
 
 
-@pytest.mark.parametrize("path", [f"/home/{PERSON}/outside", "/srv/open/outside", f"{CHECKOUT}/outside", "/etc/outside"])
+@pytest.mark.parametrize(
+    "path", [f"/home/{PERSON}/outside", "/srv/open/outside", f"{CHECKOUT}/outside", "/etc/outside"]
+)
 def test_machine_the_service_writes_nowhere_but_into_its_folders(system_service: Installed, path: str) -> None:
     machine = system_service.machine
     machine.run("install", "-d", "-m", "777", "/srv/open", check=True)
@@ -86,9 +97,13 @@ def test_machine_a_worker_has_no_privilege_no_network_and_is_killed_first(system
     assert (status["CapEff"], status["CapBnd"]) == ("0" * 16, "0" * 16)
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert [line.split(":")[0].strip() for line in system_service.lines(f"/proc/{worker}/net/dev")[2:]] == ["lo"]
-    scores = [int(system_service.lines(f"/proc/{process}/oom_score_adj")[0]) for process in (system_service.pid(), worker)]
+    scores = [
+        int(system_service.lines(f"/proc/{process}/oom_score_adj")[0]) for process in (system_service.pid(), worker)
+    ]
     assert scores[0] <= 0 and scores[1] == 500
-    assert system_service.shown("OOMScoreAdjust")["OOMScoreAdjust"] == "-200"  # Applied only where root has CAP_SYS_RESOURCE.
+    assert (
+        system_service.shown("OOMScoreAdjust")["OOMScoreAdjust"] == "-200"
+    )  # Applied only where root has CAP_SYS_RESOURCE.
     assert system_service.ended("look")["state"] == "done"
 
 
@@ -129,7 +144,9 @@ def test_machine_a_stop_lets_the_running_step_finish_and_gets_the_time_it_asks_f
 def test_machine_a_drive_that_comes_later_is_found_without_a_restart(system_service: Installed) -> None:
     machine = system_service.machine
     script = "mkdir -p /mnt/drive /media/disk && mount -t tmpfs tmpfs /media/disk && mkdir /media/disk/outbox && touch /media/disk/outbox/.drophammer-outbox"
-    machine.run("sh", "-c", f"{script} && chown -R {PERSON} /media/disk && mount --bind /media/disk /mnt/drive", check=True)
+    machine.run(
+        "sh", "-c", f"{script} && chown -R {PERSON} /media/disk && mount --bind /media/disk /mnt/drive", check=True
+    )
     system_service.configure(outbox="/mnt/drive/outbox")
     system_service.install()
     system_service.systemctl("stop", "drophammer")
@@ -153,11 +170,18 @@ def test_machine_a_group_is_given_what_is_published(system_service: Installed) -
     system_service.install()
     system_service.drop("shared", {"do": "probe"})
     folder = system_service.ended("shared")["folder"]
-    assert set(machine.run("sh", "-c", 'stat -c "%G %a" "$1" "$1"/*.txt', "sh", folder).stdout.splitlines()) == {"music 775", "music 664"}
+    assert set(machine.run("sh", "-c", 'stat -c "%G %a" "$1" "$1"/*.txt', "sh", folder).stdout.splitlines()) == {
+        "music 775",
+        "music 664",
+    }
 
 
 def test_machine_a_persons_own_service_works_and_writes_nowhere_else(user_service: Installed) -> None:
-    assert user_service.shown("ActiveState", "UnitFileState", "StatusText") == {"ActiveState": "active", "UnitFileState": "enabled", "StatusText": "idle"}
+    assert user_service.shown("ActiveState", "UnitFileState", "StatusText") == {
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+        "StatusText": "idle",
+    }
     user_service.drop("mine", {"do": "probe", "text": "hello"})
     assert user_service.ended("mine")["state"] == "done"
     assert user_service.lines(f"{user_service.outbox}/latest/mine_probe_1.txt") == ["hello 1"]
@@ -195,7 +219,9 @@ def test_machine_a_unit_older_than_the_configuration_is_said_to_be(user_service:
     assert up_to_date()
     user_service.drop("delivered", {"do": "probe", "deliver": {"to": "daw"}})
     assert user_service.ended("delivered")["state"] == "done"
-    eventually(lambda: user_service.lines(f"/home/{PERSON}/samples/delivered/delivered_probe_1.txt"), "the copy arrives")
+    eventually(
+        lambda: user_service.lines(f"/home/{PERSON}/samples/delivered/delivered_probe_1.txt"), "the copy arrives"
+    )
 
 
 def test_machine_an_uninstalled_service_is_stopped_and_gone(user_service: Installed) -> None:

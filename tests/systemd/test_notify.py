@@ -113,7 +113,9 @@ def test_notify_stopping_asks_for_the_time_that_draining_may_take(house: House, 
 
 
 @pytest.mark.parametrize("text", ["retries: 5\n", "retries: many\n"])
-def test_notify_reloading_is_followed_by_ready_even_when_the_new_configuration_is_broken(house: House, manager: Manager, text: str) -> None:
+def test_notify_reloading_is_followed_by_ready_even_when_the_new_configuration_is_broken(
+    house: House, manager: Manager, text: str
+) -> None:
     start(house, manager)
     manager.until("READY")
     (house.home / "config" / "drophammer.yaml").write_text('handlers: ["tests.probes:HANDLER"]\n' + text)
@@ -136,6 +138,9 @@ def test_notify_workers_do_not_inherit_the_managers_socket(house: House, manager
 def test_a_worker_is_more_killable_than_its_daemon(house: House) -> None:
     house.start()
     house.drop("long.yaml", {"do": "probe", "seconds": 3})
-    worker = eventually(lambda: [worker for worker in house.ask("status")["lanes"]["cpu"]["workers"] if worker["state"] == "busy"], "it works")[0]
+    worker = eventually(
+        lambda: [worker for worker in house.ask("status")["lanes"]["cpu"]["workers"] if worker["state"] == "busy"],
+        "it works",
+    )[0]
     scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (house.process.pid, worker["pid"])]
     assert scores[1] >= 500 and scores[1] > scores[0]

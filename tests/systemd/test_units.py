@@ -28,7 +28,11 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "commands": {"on_done": [["true"]]},
     "group": {"group": "daemon"},
-    "folders": {"inboxes": ["/srv/a b", "/home/x/100%"], "deliver": {"daw": "/home/x/samples"}, "roots": ["/home/x/music", "/srv/tracks"]},
+    "folders": {
+        "inboxes": ["/srv/a b", "/home/x/100%"],
+        "deliver": {"daw": "/home/x/samples"},
+        "roots": ["/home/x/music", "/srv/tracks"],
+    },
 }
 
 
@@ -46,7 +50,9 @@ def analyze(house: House, kind: str, text: str, *arguments: str) -> subprocess.C
     file.write_text(text)
     own = ["--user"] if kind == "user" else []
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(house.home), "SYSTEMD_EMOJI": "0"}
-    return subprocess.run(["systemd-analyze", *own, *arguments, str(file)], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["systemd-analyze", *own, *arguments, str(file)], env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @ANALYZE
@@ -61,7 +67,9 @@ def test_units_are_valid_for_systemd_itself(house: House, kind: str, configurati
 @pytest.mark.parametrize("kind", ["system", "user"])
 @pytest.mark.parametrize("configuration", ["default", "folders"])
 def test_units_are_little_exposed(house: House, kind: str, configuration: str) -> None:
-    done = analyze(house, kind, render(house, kind, **CONFIGURATIONS[configuration]), "security", "--offline=yes", "--no-pager")
+    done = analyze(
+        house, kind, render(house, kind, **CONFIGURATIONS[configuration]), "security", "--offline=yes", "--no-pager"
+    )
     exposure = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
     assert exposure is not None, done.stderr
     assert float(exposure[1]) < EXPOSURE_LIMIT
@@ -69,7 +77,14 @@ def test_units_are_little_exposed(house: House, kind: str, configuration: str) -
 
 @ANALYZE
 def test_units_with_an_open_network_are_still_little_exposed(house: House) -> None:
-    done = analyze(house, "system", render(house, "system", on_done=[["true"]], group="daemon"), "security", "--offline=yes", f"--threshold={EXPOSURE_LIMIT * 10:.0f}")
+    done = analyze(
+        house,
+        "system",
+        render(house, "system", on_done=[["true"]], group="daemon"),
+        "security",
+        "--offline=yes",
+        f"--threshold={EXPOSURE_LIMIT * 10:.0f}",
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -78,14 +93,26 @@ def test_units_leave_no_placeholder_and_explain_every_exception(house: House, ki
     text = render(house, kind)
     assert not re.search(r"@[A-Z_]+@", text)
     lines = text.splitlines()
-    for exception in ("MemoryDenyWriteExecute=no", "SystemCallFilter=~@privileged", *(["ProcSubset=all", "DevicePolicy=closed"] if kind == "system" else [])):
+    for exception in (
+        "MemoryDenyWriteExecute=no",
+        "SystemCallFilter=~@privileged",
+        *(["ProcSubset=all", "DevicePolicy=closed"] if kind == "system" else []),
+    ):
         above = lines[: lines.index(exception)][::-1]
         block = next(index for index, line in enumerate(above) if not line)
         assert any(line.startswith("# ") for line in above[:block]), exception
 
 
 def test_units_let_the_configured_folders_be_written_and_roots_only_read(house: House) -> None:
-    text = render(house, "system", inboxes=["/srv/in"], outbox="/mnt/out", state="/var/drop", deliver={"daw": "/home/x/samples"}, roots=["/home/x/music"])
+    text = render(
+        house,
+        "system",
+        inboxes=["/srv/in"],
+        outbox="/mnt/out",
+        state="/var/drop",
+        deliver={"daw": "/home/x/samples"},
+        roots=["/home/x/music"],
+    )
     assert values(text, "ReadWritePaths") == ["-/srv/in", "-/mnt/out", "-/var/drop"]
     assert values(text, "BindPaths") == ["-/home/x/samples"]
     assert "-/home/x/music" in values(text, "BindReadOnlyPaths")
@@ -114,7 +141,14 @@ def test_units_allow_giving_files_away_only_with_a_group(house: House) -> None:
 
 def test_units_of_a_person_without_namespaces_ask_for_none(house: House) -> None:
     text = Plan("user", load(house.home), PYTHON, namespaces=False).render()
-    for key in ("PrivateUsers", "ProtectSystem", "ReadWritePaths", "BindPaths", "PrivateNetwork", "CapabilityBoundingSet"):
+    for key in (
+        "PrivateUsers",
+        "ProtectSystem",
+        "ReadWritePaths",
+        "BindPaths",
+        "PrivateNetwork",
+        "CapabilityBoundingSet",
+    ):
         assert values(text, key) == [], key
     assert values(text, "NoNewPrivileges") == ["yes"]
 
@@ -158,7 +192,9 @@ def of(house: House, *, system: bool, user: str | None = None) -> Installation:
     return Installation.of(load(house.home), PYTHON, system=system, user=user, any_user=False)
 
 
-def test_installer_without_systemd_says_what_to_do_instead(house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_installer_without_systemd_says_what_to_do_instead(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(installation, "BOOTED", tmp_path / "not-there")
     monkeypatch.setattr(installation, "SYSTEM_UNITS", tmp_path / "units")
     with pytest.raises(CommandError, match=r"systemd does not run this machine(.|\n)*drophammer run"):
@@ -168,7 +204,18 @@ def test_installer_without_systemd_says_what_to_do_instead(house: House, monkeyp
 
 def test_installer_dry_run_shows_everything_and_writes_nothing(house: House, tmp_path: Path) -> None:
     environment = {**house.environment, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
-    command = [sys.executable, "-m", "daemon", "service", "install", "--system", "--user", SOMEBODY, "--now", "--dry-run"]
+    command = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "service",
+        "install",
+        "--system",
+        "--user",
+        SOMEBODY,
+        "--now",
+        "--dry-run",
+    ]
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"User={SOMEBODY}" in done.stdout and "/etc/systemd/system/drophammer.service" in done.stdout
