@@ -1,0 +1,59 @@
+"""A handler whose work can be counted from outside: it writes one line for every item it makes, and may start processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from handlers.contract import Handler, Params, Reference, Transient
+
+ENDLESS = "import sys\nwhile True: sys.stdout.write('endless output of a child\\n' * 1000)"
+
+
+class WreckParams(Params):
+    input: list[Reference] = []
+    items: int = 1
+    seconds: float = 0.0
+    """How long each item takes."""
+    made: str = ""
+    """A file that gets a line ``job step label item`` for every item that is made."""
+    child: str = ""
+    """A file that gets the process id of a child, which outlives everything unless it is killed."""
+    child_prints: bool = False
+    """The child prints without end."""
+    fails_until: str = ""
+    """A file; the last item fails with an error that may pass while it does not exist."""
+    size_kib: int = 0
+    """Of each item."""
+
+
+HANDLER = Handler(name="wreck", summary="a handler for tests of faults", params=WreckParams, run="tests.faults.wreck:run")
+
+
+def run(params: WreckParams, context) -> None:
+    if params.child:
+        program = ENDLESS if params.child_prints else "import time\ntime.sleep(1000)"
+        child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL)
+        Path(params.child).write_text(f"{child.pid}\n")
+    over = ",".join(entry.label for entries in context.inputs.values() for entry in entries) or "-"
+    for item in range(1, params.items + 1):
+        if item in context.completed:
+            continue
+        until = time.monotonic() + params.seconds
+        while time.monotonic() < until:
+            context.check_cancelled()
+            context.progress("working", item - 1, params.items, "items")
+            time.sleep(0.01)
+        if params.fails_until and item == params.items and not Path(params.fails_until).exists():
+            raise Transient("the device is busy")
+        path = context.workdir / f"{item}.txt"
+        with open(path, "wb") as file:
+            file.write(f"{context.job_id} {context.step} {over} {item}\n".encode())
+            for _ in range(params.size_kib):
+                file.write(bytes(1024))
+        context.emit(item, path)
+        if params.made:
+            with open(params.made, "a") as file:
+                file.write(f"{context.job_id} {context.step} {over} {item}\n")
