@@ -45,7 +45,7 @@ def ask(paths: Paths, request: dict[str, Any], timeout_s: float = 10.0) -> dict[
             with connection.makefile("rb") as stream:
                 line = stream.readline(16 * MAX_LINE)
         except (FileNotFoundError, ConnectionRefusedError):
-            raise ControlError(f"no daemon is running for {paths.home} (start one: drophammer run)") from None
+            raise ControlError(f"no daemon is running for {paths.home} (start one: ./drophammer run)") from None
         except PermissionError:
             raise ControlError(f"{paths.socket}: the daemon belongs to another user") from None
         except TimeoutError:

@@ -34,7 +34,7 @@ def open_readonly(paths: Paths) -> sqlite3.Connection:
         When there is none yet.
     """
     if not paths.ledger.exists():
-        raise LedgerError(f"{paths.ledger}: no ledger yet; it is made when the daemon first starts (drophammer run)")
+        raise LedgerError(f"{paths.ledger}: no ledger yet; it is made when the daemon first starts (./drophammer run)")
     connection = sqlite3.connect(f"{paths.ledger.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
     connection.row_factory = sqlite3.Row
     return connection

@@ -103,7 +103,7 @@ class Plan:
         if self.settings.group is not None:
             return f"# None: `group: {self.settings.group}` gives files to a group that a user's namespace cannot name."
         if not self.namespaces:
-            return "# None: this machine's kernel does not let users make namespaces. `drophammer service install --system` protects fully."
+            return "# None: this machine's kernel does not let users make namespaces. `./drophammer service install --system` protects fully."
         lines = [*_NAMESPACES.splitlines(), f"InaccessiblePaths={' '.join(f'-%h/{name}' for name in SECRETS)}"]
         code = [
             folder

@@ -1,6 +1,6 @@
 """The root of the `drophammer` command: which commands there are, where each lives, and how errors end.
 
-A command's module is imported when it is called, which keeps `drophammer list` quick; `--help` imports all of them.
+A command's module is imported when it is called, which keeps `./drophammer list` quick; `--help` imports all of them.
 Handlers bring commands of their own: every command of the application named in `Handler.commands` is mounted here.
 """
 
@@ -58,7 +58,9 @@ def _set_verbose(value: bool) -> None:
     verbose = verbose or value
 
 
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error comes from.", callback=_set_verbose, show_default=False)]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show where an error comes from.", callback=_set_verbose, show_default=False)
+]
 
 
 class Commands(TyperGroup):
@@ -179,13 +181,15 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def root(
     verbose: Verbose = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Drop a job file or audio into a folder; get stems, textures, beat grids and mixes in another.
 
     A JOB is an id, the start of one, its number (42), a name (the newest of that name) or `latest`.
 
-    Example: drophammer demo
+    Example: ./drophammer demo
     """
 
 

@@ -34,7 +34,7 @@ def check(
     seed, steps (name, handler, lane, items, duration_s, size_bytes, took_s, runs_known, findings), unused, missing,
     took_s, size_bytes.
 
-    Example: drophammer check config/jobs/demo.yaml
+    Example: ./drophammer check config/jobs/demo.yaml
     """
     check_files(files, json=json)
 
@@ -68,7 +68,9 @@ def examine(file: str, settings: Settings, registry: Registry, connection: sqlit
     try:
         document = documents.read(read_text(file), registry, settings, default_name=default_name(file))
     except documents.DocumentError as error:
-        report["problems"] = [{"line": p.line, "column": p.column, "key": p.key, "message": p.message} for p in error.problems]
+        report["problems"] = [
+            {"line": p.line, "column": p.column, "key": p.key, "message": p.message} for p in error.problems
+        ]
         return report
     known = documents.estimates(document, registry)
     report.update(ok=True, name=document.name, seed=document.seed, unused=documents.unused(document, registry))
@@ -119,7 +121,9 @@ def _missing(document: Document, connection: sqlite3.Connection | None) -> list[
 
 def _print(report: dict[str, Any]) -> None:
     if not report["ok"]:
-        print(f"{terminal.safe(report['file'])}: {len(report['problems'])} problem{'s' * (len(report['problems']) != 1)}")
+        print(
+            f"{terminal.safe(report['file'])}: {len(report['problems'])} problem{'s' * (len(report['problems']) != 1)}"
+        )
         for problem in report["problems"]:
             print(f"  line {problem['line']}, column {problem['column']}: {terminal.safe(problem['message'])}")
         return
@@ -131,14 +135,20 @@ def _print(report: dict[str, Any]) -> None:
         each = "" if step["duration_s"] is None else f"{step['duration_s']:g} s"
         result = f"{count} x {each}" if each else f"{count} item{'s' * (count != 1)}"
         took = terminal.duration(step["took_s"]) or ("?" if step["runs_known"] else "no runs yet on this machine")
-        rows.append((step["name"], step["handler"], step["lane"], result, took, terminal.size(step["size_bytes"]) or "?"))
+        rows.append(
+            (step["name"], step["handler"], step["lane"], result, took, terminal.size(step["size_bytes"]) or "?")
+        )
     terminal.print_table(("step", "handler", "lane", "result", "takes", "disk"), rows)
     if report["took_s"] is not None:
-        print(f"all steps: about {terminal.duration(report['took_s'])}, {terminal.size(report['size_bytes']) or 'unknown disk'}")
+        print(
+            f"all steps: about {terminal.duration(report['took_s'])}, {terminal.size(report['size_bytes']) or 'unknown disk'}"
+        )
     for step in report["steps"]:
         for finding in step["findings"]:
             if finding["kind"] == "warning":
-                print(f"warning: step {step['name']}, {terminal.safe(finding['key'])}: {terminal.safe(finding['message'])}")
+                print(
+                    f"warning: step {step['name']}, {terminal.safe(finding['key'])}: {terminal.safe(finding['message'])}"
+                )
     if report["unused"]:
         print(f"warning: no step uses {', '.join(map(terminal.safe, report['unused']))}")
     for missing in report["missing"]:

@@ -31,7 +31,9 @@ class PlainParam(RuntimeParam):
         low, high = self.parameter_info.min, self.parameter_info.max
         # Written so that NaN is refused too.
         if (low is not None and not result >= low) or (high is not None and not result <= high):
-            limits = " and ".join([f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None))
+            limits = " and ".join(
+                [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+            )
             raise typer.BadParameter(f"{value} must be {limits}", ctx=ctx, param=param)
         return result
 
@@ -40,5 +42,11 @@ def lighten(parameters: Iterable[Any]) -> None:
     """Let plain parameters be converted here."""
     for parameter in parameters:
         descriptor = parameter.type_descriptor
-        if descriptor.annotation in (bool, str, int, float) and parameter.nargs == 1 and not getattr(parameter, "multiple", False):
-            parameter._runtime_param = PlainParam(parameter_info=descriptor.parameter_info, annotation=descriptor.annotation)
+        if (
+            descriptor.annotation in (bool, str, int, float)
+            and parameter.nargs == 1
+            and not getattr(parameter, "multiple", False)
+        ):
+            parameter._runtime_param = PlainParam(
+                parameter_info=descriptor.parameter_info, annotation=descriptor.annotation
+            )

@@ -33,7 +33,7 @@ def demo() -> None:
 
     Uses the daemon that is running, or starts one for the while and stops it afterwards.
 
-    Example: drophammer demo
+    Example: ./drophammer demo
     """
     from daemon.cli.submission import drop, read_documents
     from daemon.settings import CHECKOUT, load
@@ -50,7 +50,9 @@ def demo() -> None:
         print(f"dropped {terminal.safe(job_file)} as {job_id}", flush=True)
         job, files = _watch(paths, job_id, own)
         if job["state"] != "done":
-            raise CommandError(f"the demo {job['state']}: {job['reason']}\nsee {job['folder'] or 'drophammer show ' + job_id}", NO)
+            raise CommandError(
+                f"the demo {job['state']}: {job['reason']}\nsee {job['folder'] or './drophammer show ' + job_id}", NO
+            )
         _print_result(paths, job, files, time.monotonic() - began)
 
 
@@ -92,14 +94,16 @@ def _stop(paths: Paths, own: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             own.kill()
             own.wait()
-    print("stopped the daemon again; to have one: drophammer run, or drophammer service install")
+    print("stopped the daemon again; to have one: ./drophammer run, or ./drophammer service install")
 
 
 def _tail(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
 
 
-def _watch(paths: Paths, job_id: str, own: subprocess.Popen[bytes] | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _watch(
+    paths: Paths, job_id: str, own: subprocess.Popen[bytes] | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Show progress until the job has ended; returns its row and its files."""
     last: dict[str, Any] = {}
     files: list[dict[str, Any]] = []
@@ -140,13 +144,13 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
     print("  open index.html in there: it plays, and shows, everything")
     names = gpu.names()
     if names:
-        print(f"\nGPU: {', '.join(names)}. The built-in instrument does not need it, and this version has no backend that uses it yet.")
+        print(
+            f"\nGPU: {', '.join(names)}. The built-in instrument does not need it, and this version has no backend that uses it yet."
+        )
     print(
         "\nnext:\n"
-        '  drophammer new "darkwave set, 10 minutes, dark"     write a job of your own\n'
-        "  drophammer submit darkwave-set.yaml                 have it made\n"
-        "  drophammer show latest                              what was made, and where it lies\n"
+        '  ./drophammer new "darkwave set, 10 minutes, dark"     write a job of your own\n'
+        "  ./drophammer submit darkwave-set.yaml                 have it made\n"
+        "  ./drophammer show latest                              what was made, and where it lies\n"
         "  cp SONG.flac inbox/                                 have a recording analysed: tempo, beats, onsets"
     )
-
-

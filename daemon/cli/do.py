@@ -26,14 +26,16 @@ def do(
     context: typer.Context,
     handler: Annotated[str, typer.Argument(metavar="HANDLER", help="The word after `do:` in a job file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")] = Path(),
-    json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of step, handler, files, items, warnings.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a list of step, handler, files, items, warnings.")
+    ] = False,
 ) -> None:
     """Run one handler on files, here and now: do HANDLER FILES... --key value.
 
-    Keys are those of a job file (drophammer schema, docs/). A handler that reads one recording is run once per file.
+    Keys are those of a job file (./drophammer schema, docs/). A handler that reads one recording is run once per file.
     Nothing is written over.
 
-    Example: drophammer do beats kick.wav --output /tmp/kick
+    Example: ./drophammer do beats kick.wav --output /tmp/kick
     """
     from daemon import documents, foreground
     from daemon.settings import load
@@ -94,7 +96,9 @@ def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str]) -> l
         return [(handler.name, "\n".join(head).encode())]
     key, many = _input_key(handler)
     if key is None:
-        raise CommandError(f"{handler.name} reads no files, found {files[0]!r}; its keys are --{' --'.join(handler.params.model_fields)}")
+        raise CommandError(
+            f"{handler.name} reads no files, found {files[0]!r}; its keys are --{' --'.join(handler.params.model_fields)}"
+        )
     for file in files:
         if not Path(file).is_file():
             raise CommandError(f"{file}: no such file")
@@ -149,13 +153,21 @@ def _value(text: str) -> str:
 
 def _open_world(settings: Settings, files: Sequence[str], nowhere: Path) -> Settings:
     """Settings in which the files on the command line may be read: whoever types a path has it already."""
-    roots = [*settings.roots, *{Path(file).resolve().parent for file in files}, *{Path(os.path.abspath(file)).parent for file in files}]
+    roots = [
+        *settings.roots,
+        *{Path(file).resolve().parent for file in files},
+        *{Path(os.path.abspath(file)).parent for file in files},
+    ]
     return settings.model_copy(update={"roots": roots, "paths": replace(settings.paths, outbox=nowhere)})
 
 
 def _show(line: ProgressLine, message: dict[str, Any]) -> None:
     if message["say"] == "progress":
-        line.show(terminal.safe(terminal.progress(message["phase"], message["done"], message.get("total"), message.get("unit"))))
+        line.show(
+            terminal.safe(
+                terminal.progress(message["phase"], message["done"], message.get("total"), message.get("unit"))
+            )
+        )
     elif message["say"] == "log" and message["level"] in ("warning", "error"):
         line.clear()
         terminal.note(f"{message['level']}: {message['message']}")

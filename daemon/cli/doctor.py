@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from daemon.cli.examination import Found
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of level, what, says, remedy.")] = False) -> None:
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of level, what, says, remedy.")] = False,
+) -> None:
     """Look the installation over. Exit code 1 when something FAILs.
 
     Folders, filesystems, kernel limits, disk and how the outbox grows, GPU, models, handlers, codecs, schedules, daemon.
 
-    Example: drophammer doctor
+    Example: ./drophammer doctor
     """
     from daemon.cli.examination import examine
 

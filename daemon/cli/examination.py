@@ -49,7 +49,9 @@ def examine() -> Iterator[Found]:
     try:
         settings = load()
     except SettingsError as error:
-        yield Found(FAIL, "configuration", str(error), "correct config/drophammer.yaml; config/defaults.yaml lists every key")
+        yield Found(
+            FAIL, "configuration", str(error), "correct config/drophammer.yaml; config/defaults.yaml lists every key"
+        )
         return
     yield Found(OK, "configuration", "valid")
     yield from _folders(settings)
@@ -78,7 +80,9 @@ def _platform() -> Iterator[Found]:
         yield Found(OK, "system", f"Linux {platform.release()}")
     else:
         missing = "no inotify (folders are polled), no read leases (files are taken after `settle`), no death signal for workers, no systemd"
-        yield Found(FAIL, "system", f"{platform.system()}: {missing}", "Linux is supported; run it there, or in a container")
+        yield Found(
+            FAIL, "system", f"{platform.system()}: {missing}", "Linux is supported; run it there, or in a container"
+        )
 
 
 def _foreign_package() -> Iterator[Found]:
@@ -89,9 +93,18 @@ def _foreign_package() -> Iterator[Found]:
     if not origin.is_relative_to(CHECKOUT):
         yield Found(FAIL, "package daemon", f"comes from {origin}", "pip uninstall python-daemon in this environment")
         return
-    others = [entry for entry in sys.path if entry and Path(entry, "daemon", "__init__.py").exists() and Path(entry).resolve() != CHECKOUT]
+    others = [
+        entry
+        for entry in sys.path
+        if entry and Path(entry, "daemon", "__init__.py").exists() and Path(entry).resolve() != CHECKOUT
+    ]
     if others:
-        yield Found(WARN, "package daemon", f"another one lies in {', '.join(others)}", "pip uninstall python-daemon in this environment")
+        yield Found(
+            WARN,
+            "package daemon",
+            f"another one lies in {', '.join(others)}",
+            "pip uninstall python-daemon in this environment",
+        )
     else:
         yield Found(OK, "package daemon", "ours")
 
@@ -99,26 +112,45 @@ def _foreign_package() -> Iterator[Found]:
 def _folders(settings: Settings) -> Iterator[Found]:
     paths = settings.paths
     named = [*(("inbox", inbox) for inbox in paths.inboxes), ("outbox", paths.outbox), ("state", paths.state)]
-    named += [("roots", root) for root in settings.roots] + [(f"deliver {name}", folder) for name, folder in settings.deliver.items()]
+    named += [("roots", root) for root in settings.roots] + [
+        (f"deliver {name}", folder) for name, folder in settings.deliver.items()
+    ]
     for name, folder in named:
         if not folder.is_dir():
             made = name in ("state", "outbox") and os.access(folder.parent, os.W_OK)
-            yield Found(OK if made else FAIL, name, f"{folder} is not there{' yet; the daemon makes it' if made else ''}", "" if made else f"mkdir -p {folder}")
+            yield Found(
+                OK if made else FAIL,
+                name,
+                f"{folder} is not there{' yet; the daemon makes it' if made else ''}",
+                "" if made else f"mkdir -p {folder}",
+            )
         elif name != "roots" and not os.access(folder, os.W_OK | os.X_OK):
-            yield Found(FAIL, name, f"{folder} cannot be written by {os.environ.get('USER', os.geteuid())}", f"chown or chmod {folder}")
+            yield Found(
+                FAIL,
+                name,
+                f"{folder} cannot be written by {os.environ.get('USER', os.geteuid())}",
+                f"chown or chmod {folder}",
+            )
         elif not os.access(folder, os.R_OK | os.X_OK):
             yield Found(FAIL, name, f"{folder} cannot be read", f"chmod {folder}")
         else:
             yield Found(OK, name, str(folder))
     if paths.staging.is_dir() and paths.outbox.stat().st_dev != paths.staging.stat().st_dev:
-        yield Found(FAIL, "staging", f"{paths.staging} is another filesystem than {paths.outbox}: publishing is a rename", "remove that mount or link")
+        yield Found(
+            FAIL,
+            "staging",
+            f"{paths.staging} is another filesystem than {paths.outbox}: publishing is a rename",
+            "remove that mount or link",
+        )
     if settings.group is not None:
         import grp
 
         try:
             grp.getgrnam(settings.group)
         except KeyError:
-            yield Found(FAIL, "group", f"there is no group {settings.group!r}", "correct `group` in config/drophammer.yaml")
+            yield Found(
+                FAIL, "group", f"there is no group {settings.group!r}", "correct `group` in config/drophammer.yaml"
+            )
 
 
 def filesystem_of(path: Path, mounts: str) -> str:
@@ -144,13 +176,20 @@ def _filesystems(settings: Settings) -> Iterator[Found]:
         return
     state = filesystem_of(settings.paths.state.resolve(), mounts)
     if state in NETWORK:
-        yield Found(FAIL, "state", f"lies on {state}: locks and the ledger need a local disk", "set `state:` to a local folder")
+        yield Found(
+            FAIL, "state", f"lies on {state}: locks and the ledger need a local disk", "set `state:` to a local folder"
+        )
     else:
         yield Found(OK, "state", f"on {state}")
     for inbox in settings.paths.inboxes:
         kind = filesystem_of(inbox.resolve(), mounts)
         if kind in NETWORK:
-            yield Found(WARN, "inbox", f"{inbox} lies on {kind}, which sends no events: it is polled", "expected on a share; `watch: poll` makes it explicit")
+            yield Found(
+                WARN,
+                "inbox",
+                f"{inbox} lies on {kind}, which sends no events: it is polled",
+                "expected on a share; `watch: poll` makes it explicit",
+            )
 
 
 def _inotify(settings: Settings) -> Iterator[Found]:
@@ -159,7 +198,9 @@ def _inotify(settings: Settings) -> Iterator[Found]:
         try:
             limits[name] = int(Path("/proc/sys/fs/inotify", name).read_text())
         except (OSError, ValueError):
-            yield Found(WARN, "inotify", f"{name} cannot be read: folders are polled", "Linux with inotify gives events at once")
+            yield Found(
+                WARN, "inotify", f"{name} cannot be read: folders are polled", "Linux with inotify gives events at once"
+            )
             return
     folders = 0
     for inbox in settings.paths.inboxes:
@@ -183,7 +224,12 @@ def _disk(settings: Settings) -> Iterator[Found]:
         usage = shutil.disk_usage(folder)
         says = f"{terminal.size(usage.free)} of {terminal.size(usage.total)} free"
         if usage.free < settings.min_free:
-            yield Found(FAIL, name, f"{says}: below min_free ({terminal.size(settings.min_free)}), so no step is started", "make room, or lower min_free")
+            yield Found(
+                FAIL,
+                name,
+                f"{says}: below min_free ({terminal.size(settings.min_free)}), so no step is started",
+                "make room, or lower min_free",
+            )
         elif usage.free < 4 * settings.min_free:
             yield Found(WARN, name, says, "make room soon")
         else:
@@ -234,24 +280,38 @@ def _models(settings: Settings) -> Iterator[Found]:
     others = [key for key in models if key not in here]
     yield Found(OK, "models", f"here: {', '.join(here)}")
     if others:
-        yield Found(WARN, "models", f"not here: {', '.join(others)}", "this version has no backend for them; `fallback: procedural` lets such a job run")
+        yield Found(
+            WARN,
+            "models",
+            f"not here: {', '.join(others)}",
+            "this version has no backend for them; `fallback: procedural` lets such a job run",
+        )
 
 
 def _codecs() -> Iterator[Found]:
     # In another process: the libraries are heavy, and a broken one must not end the doctor.
     script = "import json, soundfile; print(json.dumps([soundfile.__libsndfile_version__, sorted(soundfile.available_formats())]))"
     try:
-        answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=CODEC_ASK_S, check=False)
+        answer = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=CODEC_ASK_S, check=False
+        )
     except subprocess.TimeoutExpired:
         yield Found(FAIL, "codecs", f"soundfile did not answer within {CODEC_ASK_S:g} s", "make setup")
         return
     if answer.returncode != 0:
-        yield Found(FAIL, "codecs", answer.stderr.strip().rpartition("\n")[2] or "soundfile does not load", "make setup")
+        yield Found(
+            FAIL, "codecs", answer.stderr.strip().rpartition("\n")[2] or "soundfile does not load", "make setup"
+        )
         return
     version, formats = json.loads(answer.stdout)
     missing = [name for key, name in CODECS.items() if key not in formats]
     if missing:
-        yield Found(WARN, "codecs", f"libsndfile {version} cannot write {', '.join(missing)}", "libsndfile 1.1 or newer writes MP3: make setup")
+        yield Found(
+            WARN,
+            "codecs",
+            f"libsndfile {version} cannot write {', '.join(missing)}",
+            "libsndfile 1.1 or newer writes MP3: make setup",
+        )
     else:
         yield Found(OK, "codecs", f"libsndfile {version}: {', '.join(CODECS.values())}")
 
@@ -284,7 +344,7 @@ def _daemon(settings: Settings) -> Iterator[Found]:
     try:
         answer = ask(settings.paths, {"do": "status"})
     except ControlError as error:
-        yield Found(WARN, "daemon", str(error), "drophammer run, or for good: drophammer service install")
+        yield Found(WARN, "daemon", str(error), "./drophammer run, or for good: ./drophammer service install")
         return
     if answer.get("obstacle"):
         yield Found(FAIL, "daemon", f"process {answer['pid']}, parked: {answer['obstacle']}", "see the message")

@@ -29,7 +29,11 @@ def memory() -> list[str]:
 def _ask_tool(fields: str) -> list[str]:
     try:
         answer = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"], capture_output=True, text=True, timeout=ASK_S, check=False
+            ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=ASK_S,
+            check=False,
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return []

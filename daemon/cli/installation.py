@@ -1,4 +1,4 @@
-"""Where a unit goes, who may put it there, and what systemd is told: the work behind `drophammer service`."""
+"""Where a unit goes, who may put it there, and what systemd is told: the work behind `./drophammer service`."""
 
 from __future__ import annotations
 

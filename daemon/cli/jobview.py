@@ -89,14 +89,18 @@ def _in_ledger(connection: sqlite3.Connection | None, text: str) -> str | None:
     if text.isascii() and text.isdigit() and len(text) < 12:
         if ids := _ids(connection, "number = ?", int(text)):
             return _only(text, ids)
-    if row := connection.execute("SELECT id FROM jobs WHERE name = ? ORDER BY accepted_at DESC, id DESC LIMIT 1", (text,)).fetchone():
+    if row := connection.execute(
+        "SELECT id FROM jobs WHERE name = ? ORDER BY accepted_at DESC, id DESC LIMIT 1", (text,)
+    ).fetchone():
         return row[0]
     ids = _ids(connection, "id >= ? AND id < ?", text, text + "\U0010ffff") if text else []
     return _only(text, ids) if ids else None
 
 
 def _ids(connection: sqlite3.Connection, condition: str, *values: object) -> list[str]:
-    rows = connection.execute(f"SELECT id FROM jobs WHERE {condition} ORDER BY id DESC LIMIT {CANDIDATES_SHOWN + 1}", values)
+    rows = connection.execute(
+        f"SELECT id FROM jobs WHERE {condition} ORDER BY id DESC LIMIT {CANDIDATES_SHOWN + 1}", values
+    )
     return [row[0] for row in rows]
 
 
@@ -114,7 +118,7 @@ def _nearest(connection: sqlite3.Connection | None, text: str) -> str:
     rows = connection.execute("SELECT id, name FROM jobs ORDER BY accepted_at DESC LIMIT 500").fetchall()
     known = dict.fromkeys([row["name"] for row in rows] + [row["id"] for row in rows])
     close = difflib.get_close_matches(text, known, 1, 0.5)
-    return f"; did you mean {close[0]}?" if close else "; `drophammer list` shows all"
+    return f"; did you mean {close[0]}?" if close else "; `./drophammer list` shows all"
 
 
 def find_outside(paths: Paths, connection: sqlite3.Connection | None, job_id: str) -> Outside | None:
@@ -127,7 +131,8 @@ def find_outside(paths: Paths, connection: sqlite3.Connection | None, job_id: st
             return Outside(job_id, PENDING, path)
     if connection is not None:
         row = connection.execute(
-            "SELECT path, moved_to, reason FROM rejections WHERE path LIKE ? ESCAPE '\\' ORDER BY id DESC LIMIT 1", (f"%/{job_id}.yaml",)
+            "SELECT path, moved_to, reason FROM rejections WHERE path LIKE ? ESCAPE '\\' ORDER BY id DESC LIMIT 1",
+            (f"%/{job_id}.yaml",),
         ).fetchone()
         if row:
             return Outside(job_id, REJECTED, Path(row["moved_to"] or row["path"]), row["reason"])
@@ -178,5 +183,13 @@ def read_files(connection: sqlite3.Connection, paths: Paths, job: dict[str, Any]
         if not place.exists() and staged.exists():
             place = staged
         entry = {key: row[key] for key in ("step", "run", "item", "kind", "label", "size_bytes")}
-        files.append({**entry, "name": row["published"], "path": str(place), "there": place.exists(), "facts": json.loads(row["facts"])})
+        files.append(
+            {
+                **entry,
+                "name": row["published"],
+                "path": str(place),
+                "there": place.exists(),
+                "facts": json.loads(row["facts"]),
+            }
+        )
     return files

@@ -21,11 +21,13 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as lines come, until Ctrl-C.")] = False,
     level: Annotated[str, typer.Option(help=f"This level and above: {', '.join(LEVELS)}.")] = "debug",
     limit: Annotated[int, typer.Option(help="Begin with the last so many lines.", min=0)] = 100,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line: id, at, level, job_id, event, facts.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line: id, at, level, job_id, event, facts.")
+    ] = False,
 ) -> None:
     """Print log lines, oldest first.
 
-    Example: drophammer logs latest -f --level warning
+    Example: ./drophammer logs latest -f --level warning
     """
     from daemon.settings import locate
 
@@ -51,7 +53,11 @@ def logs(
                 if first:
                     rows.reverse()
                     # Nothing fitting yet is no reason to print the whole past when the first line comes.
-                    last = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0] if not rows else last
+                    last = (
+                        connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+                        if not rows
+                        else last
+                    )
                 for row in rows:
                     _print(dict(row), json)
                     last = row["id"]

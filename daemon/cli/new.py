@@ -21,7 +21,27 @@ BEDS = 5
 MOST_BEDS, LONGEST_BED_S, SHORTEST_BED_S = 64, 600.0, 10.0
 SINGLE = {"stem", "stems", "bed", "beds", "track", "tracks", "loop", "loops", "piece", "pieces"}
 WHOLE = {"set", "mix", "sets", "mixes", "continuous"}
-FILLERS = {"a", "an", "the", "and", "with", "of", "at", "in", "for", "some", "very", "long", "music", "please", "bpm", "me", "make", "style", "mood"}
+FILLERS = {
+    "a",
+    "an",
+    "the",
+    "and",
+    "with",
+    "of",
+    "at",
+    "in",
+    "for",
+    "some",
+    "very",
+    "long",
+    "music",
+    "please",
+    "bpm",
+    "me",
+    "make",
+    "style",
+    "mood",
+}
 FAMILY_WORDS = {
     "ebm": "industrial", "house": "industrial", "mechanical": "industrial", "warehouse": "techno", "rave": "techno", "acid": "techno",
     "drone": "ambient", "chill": "ambient", "calm": "ambient", "goth": "darkwave", "gothic": "darkwave", "coldwave": "darkwave",
@@ -62,7 +82,7 @@ def read_families(folder: Path) -> dict[str, dict[str, Any]]:
         if isinstance(content, dict) and isinstance(content.get("styles"), dict) and "bed" in content["styles"]:
             families[path.stem] = content
     if not families:
-        raise CommandError(f"{folder}: holds no style family with a `bed`; drophammer doctor says more")
+        raise CommandError(f"{folder}: holds no style family with a `bed`; ./drophammer doctor says more")
     return families
 
 
@@ -72,7 +92,9 @@ def understand(words: str, families: dict[str, dict[str, Any]]) -> Wish:
     text = words.lower()
     text = _take(TEMPO, text, lambda found: _set(wish, "tempo_bpm", float(found[1]), found[0]))
     text = _take(LENGTH, text, lambda found: _set(wish, "length_s", float(found[1]) * _unit(found[2]), found[0]))
-    text = _take(COUNT, text, lambda found: (_set(wish, "count", int(found[1]), found[0]), setattr(wish, "whole", False)))
+    text = _take(
+        COUNT, text, lambda found: (_set(wish, "count", int(found[1]), found[0]), setattr(wish, "whole", False))
+    )
     text = _take(NOTE, text, lambda found: _set(wish, "key", _note(found[1], found[2]), found[0]))
     for word in re.findall(r"[^\s,;.!]+", text):
         _word(word, wish, families)
@@ -167,12 +189,19 @@ def write_job(words: str, wish: Wish, families: dict[str, dict[str, Any]], name:
     """The job file's text, with the reason beside every choice."""
     why = {key: f"   # from: {terminal.safe(reason)}" for key, reason in wish.reasons.items()}
     low, high = families[wish.family]["tempo"]
-    shared = [f"style: {wish.family}/bed{why.get('family', '')}", "model: procedural   # the built-in instrument: no GPU, no download"]
+    shared = [
+        f"style: {wish.family}/bed{why.get('family', '')}",
+        "model: procedural   # the built-in instrument: no GPU, no download",
+    ]
     if wish.tempo_bpm is not None:
         shared.append(f"tempo: {wish.tempo_bpm:g}{why.get('tempo_bpm', '')}")
     else:
         shared.append(f"# tempo: {(low + high) / 2:g}   # without it the seed draws one from {low} to {high} BPM")
-    shared.append(f"key: {wish.key}{why.get('key', '')}" if wish.key else "# key: A minor   # without it the seed draws one of the style's keys")
+    shared.append(
+        f"key: {wish.key}{why.get('key', '')}"
+        if wish.key
+        else "# key: A minor   # without it the seed draws one of the style's keys"
+    )
     head = [
         "# yaml-language-server: $schema=config/schema.json", "#", f"# Made from: {terminal.safe(words)}",
         *(f"# Not understood, and left out: {terminal.safe(word)}" for word in wish.unknown), "",
@@ -180,21 +209,43 @@ def write_job(words: str, wish: Wish, families: dict[str, dict[str, Any]], name:
     ]  # fmt: skip
     if not wish.whole:
         length = f"{wish.length_s or BED_S:g}"
-        body = ["do: stems", *shared, f"duration: {length}   # seconds, each{why.get('length_s', '').replace('   # ', ', ')}", f"count: {wish.count or 1}"]
+        body = [
+            "do: stems",
+            *shared,
+            f"duration: {length}   # seconds, each{why.get('length_s', '').replace('   # ', ', ')}",
+            f"count: {wish.count or 1}",
+        ]
         return "\n".join([*head, *body]) + "\n"
     has_transition = "transition" in families[wish.family]["styles"]
     count, bed_s = plan_set(wish.length_s, transitions=has_transition)
     has_transition = has_transition and count > 1
-    body = ["steps:", "  beds:   # the long pieces that carry the set", "    do: stems", *(f"    {line}" for line in shared)]
-    body += [f"    duration: {bed_s:g}   # seconds, each{why.get('length_s', '').replace('   # ', ', ')}", f"    count: {count}", ""]
+    body = [
+        "steps:",
+        "  beds:   # the long pieces that carry the set",
+        "    do: stems",
+        *(f"    {line}" for line in shared),
+    ]
+    body += [
+        f"    duration: {bed_s:g}   # seconds, each{why.get('length_s', '').replace('   # ', ', ')}",
+        f"    count: {count}",
+        "",
+    ]
     if has_transition:
         lines = [line.replace("/bed", "/transition") for line in shared]
-        body += ["  transitions:   # what leads from one bed to the next", "    do: stems", *(f"    {line}" for line in lines)]
+        body += [
+            "  transitions:   # what leads from one bed to the next",
+            "    do: stems",
+            *(f"    {line}" for line in lines),
+        ]
         body += [f"    duration: {TRANSITION_S:g}", f"    count: {count - 1}", ""]
     order = [f"beds/{index}" for index in range(1, count + 1)]
     if has_transition:
         order = [entry for index, bed in enumerate(order, 1) for entry in (bed, f"transitions/{index}")][:-1]
-    body += ["  mix:   # all of it, as one continuous piece", "    do: mix", "    order:   # what is played, first to last"]
+    body += [
+        "  mix:   # all of it, as one continuous piece",
+        "    do: mix",
+        "    order:   # what is played, first to last",
+    ]
     body += [f"      - {entry}" for entry in order]
     body += [f"    transition: {{kind: crossfade, duration: {CROSSFADE_S:g}}}", "    loudness: -14   # LUFS, of the whole",
              "    formats: [flac, mp3]   # the first is the result itself", "", "  grid:   # where its beats are", "    do: beats", "    input: mix"]  # fmt: skip
@@ -202,16 +253,23 @@ def write_job(words: str, wish: Wish, families: dict[str, dict[str, Any]], name:
 
 
 def new(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help='What it should be: "industrial set, 128 bpm, dark, 20 minutes".')],
-    output: Annotated[str | None, typer.Option("--output", "-o", help="The file to write; - prints it. Default: NAME.yaml here.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Where everything random comes from; drawn without it.", min=0, max=2**32 - 1)] = None,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="WORDS...", help='What it should be: "industrial set, 128 bpm, dark, 20 minutes".'),
+    ],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="The file to write; - prints it. Default: NAME.yaml here.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Where everything random comes from; drawn without it.", min=0, max=2**32 - 1)
+    ] = None,
 ) -> None:
     """Write a commented job file from plain words, and say which words were not understood.
 
     Understands a style (the families of config/styles), a tempo (128 bpm), a key (A minor), a length (20 minutes),
     moods (dark, bright: the key; fast, slow: the tempo), and set or stems (5 beds).
 
-    Example: drophammer new "industrial set, 128 bpm, dark"
+    Example: ./drophammer new "industrial set, 128 bpm, dark"
     """
     from daemon.settings import locate
 
@@ -231,4 +289,6 @@ def new(
             stream.write(job)
     except FileExistsError:
         raise CommandError(f"{path} is there already; choose another with --output") from None
-    print(f"{terminal.safe(path)} written; next: drophammer check {terminal.safe(path)}, then drophammer submit {terminal.safe(path)}")
+    print(
+        f"{terminal.safe(path)} written; next: ./drophammer check {terminal.safe(path)}, then ./drophammer submit {terminal.safe(path)}"
+    )

@@ -59,7 +59,9 @@ def read_pace(connection: sqlite3.Connection | None, handler: str, params: dict[
     )
 
 
-def remaining_s(connection: sqlite3.Connection, steps: list[dict[str, Any]], now: datetime | None = None) -> float | None:
+def remaining_s(
+    connection: sqlite3.Connection, steps: list[dict[str, Any]], now: datetime | None = None
+) -> float | None:
     """Seconds of work a job has left once it has its lane to itself; None when something in it has no measure yet."""
     now = now or datetime.now(UTC)
     total = 0.0

@@ -28,7 +28,7 @@ def list_jobs(
     `pending` jobs are submitted and not taken yet. JSON: a list of objects with id, number, name, state, reason,
     origin, priority, seed, from_job, failures, procedural, folder, accepted_at, started_at, finished_at.
 
-    Example: drophammer list --state failed --limit 5
+    Example: ./drophammer list --state failed --limit 5
     """
     from daemon.settings import locate
 
@@ -46,7 +46,7 @@ def list_jobs(
         terminal.print_json(jobs)
         return
     if not jobs:
-        print("no jobs yet; try: drophammer demo" if state is None else f"no job is {state}")
+        print("no jobs yet; try: ./drophammer demo" if state is None else f"no job is {state}")
         return
     now = datetime.now(UTC)
     rows = [
@@ -61,7 +61,9 @@ def outside_facts(job: Outside) -> dict[str, Any]:
     """A job that is not in the ledger, with the keys of one that is."""
     facts: dict[str, Any] = dict.fromkeys(key.strip() for key in JOB_COLUMNS.split(","))
     _, _, number = job.id.rpartition("-")
-    facts.update(id=job.id, number=int(number), name=job.id[16 : -len(number) - 1], state=job.state, failures=0, procedural=False)
+    facts.update(
+        id=job.id, number=int(number), name=job.id[16 : -len(number) - 1], state=job.state, failures=0, procedural=False
+    )
     facts["reason"] = job.reason or f"not taken yet: {job.path}"
     return facts
 
@@ -77,7 +79,9 @@ def remark(job: dict[str, Any]) -> str:
 
 
 def status(
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Id, start of an id, number, name, or latest.")] = None,
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Id, start of an id, number, name, or latest.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the daemon, its lanes and the queue; or how far one job is and when it should be ready.
@@ -85,7 +89,7 @@ def status(
     JSON without a job: running, daemon (as the daemon answers), states. With a job: the keys of `list`, and
     steps, remaining_s, completion_at (null when nothing is known).
 
-    Example: drophammer status latest
+    Example: ./drophammer status latest
     """
     from daemon.settings import locate
 
@@ -115,7 +119,9 @@ def status(
         terminal.note("no estimate: this machine has no finished runs to compare with")
     if facts["steps"]:
         print()
-        terminal.print_table(("step", "handler", "lane", "state", "now", "took"), [_step_row(step) for step in facts["steps"]], state=3)
+        terminal.print_table(
+            ("step", "handler", "lane", "state", "now", "took"), [_step_row(step) for step in facts["steps"]], state=3
+        )
 
 
 def job_status(connection: Any, job_id: str) -> dict[str, Any]:
@@ -129,7 +135,12 @@ def job_status(connection: Any, job_id: str) -> dict[str, Any]:
     left = remaining_s(connection, steps) if facts["state"] in ("queued", "running") else None
     # A queued job has others before it: its own work is known, the moment is not.
     ready = datetime.now(UTC) + timedelta(seconds=left) if left is not None and facts["state"] == "running" else None
-    return {**facts, "steps": steps, "remaining_s": left, "completion_at": ready and ready.isoformat(timespec="seconds").replace("+00:00", "Z")}
+    return {
+        **facts,
+        "steps": steps,
+        "remaining_s": left,
+        "completion_at": ready and ready.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
 
 
 def step_now(step: dict[str, Any]) -> str:
@@ -145,7 +156,9 @@ def step_now(step: dict[str, Any]) -> str:
 
 
 def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
-    took = terminal.seconds_between(step["started_at"], step["finished_at"] or (datetime.now(UTC) if step["state"] == "running" else None))
+    took = terminal.seconds_between(
+        step["started_at"], step["finished_at"] or (datetime.now(UTC) if step["state"] == "running" else None)
+    )
     return step["name"], step["handler"], step["lane"], step["state"], step_now(step), terminal.duration(took)
 
 
@@ -157,7 +170,9 @@ def _show_daemon(paths: Any, connection: Any, json: bool) -> None:
         answer = ask(paths, {"do": "status"})
     except ControlError as error:
         answer, problem = None, str(error)
-    counts = dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()) if connection else {}
+    counts = (
+        dict(connection.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall()) if connection else {}
+    )
     counts = {"pending": len(pending_jobs(paths)), **counts}
     states = {state: counts[state] for state in STATES if counts.get(state)}
     if json:
@@ -167,7 +182,9 @@ def _show_daemon(paths: Any, connection: Any, json: bool) -> None:
         print(f"daemon    {terminal.safe(problem)}")
     else:
         since = terminal.ago(answer.get("started_at"))
-        print(f"daemon    running as process {answer['pid']}, version {answer['version']}{', started ' + since if since else ''}")
+        print(
+            f"daemon    running as process {answer['pid']}, version {answer['version']}{', started ' + since if since else ''}"
+        )
         for folder in answer.get("watching", []):
             print(f"watching  {terminal.safe(folder['folder'])} ({terminal.safe(folder['how'])})")
         for name, lane in answer["lanes"].items():

@@ -17,9 +17,9 @@ def run(
 ) -> None:
     """Run the daemon in the foreground until Ctrl-C.
 
-    It watches the inboxes, works and publishes. To have it always: drophammer service install.
+    It watches the inboxes, works and publishes. To have it always: ./drophammer service install.
 
-    Example: drophammer run
+    Example: ./drophammer run
     """
     from daemon.settings import CHECKOUT, HOME_VARIABLE
 

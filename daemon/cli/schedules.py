@@ -14,7 +14,7 @@ def schedules(json: Json = False) -> None:
 
     JSON: a list of name, cron, timezone, enabled, next_due_at, last_due_at, last_outcome, last_job.
 
-    Example: drophammer schedules
+    Example: ./drophammer schedules
     """
     from daemon.schedule import next_due, read
     from daemon.settings import locate

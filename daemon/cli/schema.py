@@ -8,7 +8,7 @@ def schema() -> None:
 
     The examples name config/schema.json in their first line, so that editors complete and check them.
 
-    Example: drophammer schema > config/schema.json
+    Example: ./drophammer schema > config/schema.json
     """
     from daemon.schema import render
     from daemon.settings import home_folder, read_raw

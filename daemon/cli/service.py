@@ -1,4 +1,4 @@
-"""`drophammer service`: the daemon as a systemd service, of one person (the default) or of the machine."""
+"""`./drophammer service`: the daemon as a systemd service, of one person (the default) or of the machine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def install(
 
     Install again after changing folders, `group`, `drain`, `on_done` or `on_failed` in the configuration.
 
-    Example: drophammer service install --now
+    Example: ./drophammer service install --now
     """
     installation = _installation(system, user)
     if dry_run:
@@ -72,7 +72,7 @@ def install(
 def uninstall(system: System = False) -> None:
     """Stop the service and remove its unit. Inbox, outbox, state and configuration stay.
 
-    Example: drophammer service uninstall
+    Example: ./drophammer service uninstall
     """
     installation = _installation(system, None, installed=True)
     if not installation.uninstall():
@@ -84,7 +84,7 @@ def uninstall(system: System = False) -> None:
 def status(system: System = False, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Say whether the service is installed, up to date and running, and what it does now. Ends with 1 when it does not run.
 
-    Example: drophammer service status
+    Example: ./drophammer service status
     """
     installation = _installation(system, None, installed=True)
     if not system and not installation.file.exists():
@@ -105,7 +105,7 @@ def status(system: System = False, json: Annotated[bool, typer.Option("--json", 
 def print_unit(system: System = False, user: User = None) -> None:
     """Print the unit as `install` would write it, for those who install by other means.
 
-    Example: drophammer service print --system --user pia
+    Example: ./drophammer service print --system --user pia
     """
     print(_installation(system, user, installed=True).text(), end="")
 
@@ -123,7 +123,7 @@ def _installation(system: bool, user: str | None, *, installed: bool = False) ->
 def _other(system: bool) -> str:
     other = _installation(not system, None, installed=True)
     return (
-        f" (there is {other.file}: drophammer service uninstall{'' if system else ' --system'})"
+        f" (there is {other.file}: ./drophammer service uninstall{'' if system else ' --system'})"
         if other.file.exists()
         else ""
     )

@@ -26,7 +26,7 @@ def show(
     in its own folder. JSON: the keys of `status JOB`, and document, attempts, files (step, run, item, kind, label,
     size_bytes, name, path, there, facts).
 
-    Example: drophammer show latest
+    Example: ./drophammer show latest
     """
     from daemon.settings import locate
 
@@ -69,7 +69,9 @@ def _print(facts: dict[str, Any]) -> None:
     )  # fmt: skip
     for step in facts["steps"]:
         now = step_now(step)
-        print(f"\n{terminal.safe(step['name'])}: {step['handler']}, {step['state']}{', ' + terminal.safe(now) if now else ''}")
+        print(
+            f"\n{terminal.safe(step['name'])}: {step['handler']}, {step['state']}{', ' + terminal.safe(now) if now else ''}"
+        )
         for attempt in facts["attempts"]:
             if attempt["step"] == step["name"]:
                 _print_attempt(attempt)
@@ -81,7 +83,9 @@ def _print(facts: dict[str, Any]) -> None:
 
 def _print_attempt(attempt: dict[str, Any]) -> None:
     if attempt["outcome"] not in (None, "done"):
-        print(f"  attempt {attempt['number']} {attempt['outcome']}: {terminal.safe(attempt['message'] or attempt['meaning'] or '')}")
+        print(
+            f"  attempt {attempt['number']} {attempt['outcome']}: {terminal.safe(attempt['message'] or attempt['meaning'] or '')}"
+        )
     for warning in attempt["warnings"]:
         print(f"  warning: {terminal.safe(warning)}")
 

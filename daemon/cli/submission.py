@@ -74,7 +74,9 @@ def drop(paths: Paths, text: bytes, name: str, now: datetime | None = None) -> s
     """Put a job file into the first inbox, atomically and durably; returns its id."""
     inbox = paths.inboxes[0]
     if not inbox.is_dir():
-        raise CommandError(f"{inbox}: the inbox is not there; make it, or correct `inboxes` in {paths.config / 'drophammer.yaml'}")
+        raise CommandError(
+            f"{inbox}: the inbox is not there; make it, or correct `inboxes` in {paths.config / 'drophammer.yaml'}"
+        )
     number = next_number(paths)
     for step in range(TRIES):
         job_id = make_id(now or datetime.now(UTC), name, number + step)

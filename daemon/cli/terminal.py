@@ -84,7 +84,9 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         if is_terminal():
-            console().print(coloured("debug", name.ljust(width)), coloured(value if name == "state" else "", value), soft_wrap=True)
+            console().print(
+                coloured("debug", name.ljust(width)), coloured(value if name == "state" else "", value), soft_wrap=True
+            )
         else:
             print(f"{name.ljust(width)}  {value}")
 

@@ -102,9 +102,12 @@ class View:
         elif job["state"] in ("done", "failed", "cancelled"):
             self.say(f"{job['id']} is {job['state']} already")
         elif job["state"] == "pending":
-            self.say(f"{job['id']} is not taken yet: drophammer cancel {job['id']}")
+            self.say(f"{job['id']} is not taken yet: ./drophammer cancel {job['id']}")
         else:
-            self._ask({"do": "cancel", "job": job["id"]}, f"cancelling {job['id']}; to resume it: drophammer retry {job['number']}")
+            self._ask(
+                {"do": "cancel", "job": job["id"]},
+                f"cancelling {job['id']}; to resume it: ./drophammer retry {job['number']}",
+            )
 
     def _ask(self, request: dict[str, Any], done: str) -> None:
         from daemon.control import ControlError, ask
@@ -124,7 +127,8 @@ def _read_jobs(connection: sqlite3.Connection) -> list[dict[str, Any]]:
         " ORDER BY state IN ('queued', 'waiting'), state = 'waiting', priority DESC, id LIMIT ?", (ACTIVE_SHOWN,)
     ).fetchall()  # fmt: skip
     ended = connection.execute(
-        f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished_at DESC LIMIT ?", (ENDED_SHOWN,)
+        f"SELECT {JOB_COLUMNS} FROM jobs WHERE state IN ('done', 'failed', 'cancelled') ORDER BY finished_at DESC LIMIT ?",
+        (ENDED_SHOWN,),
     ).fetchall()
     return [plain(row) for row in (*active, *ended)]
 
@@ -142,7 +146,10 @@ def draw(view: View, height: int) -> RenderableType:
     if answer is None:
         head = cell(view.problem, "bold red")
     else:
-        head = cell(f"drophammer {answer['version']}   process {answer['pid']}   {datetime.now(UTC).astimezone():%H:%M:%S}", "bold")
+        head = cell(
+            f"drophammer {answer['version']}   process {answer['pid']}   {datetime.now(UTC).astimezone():%H:%M:%S}",
+            "bold",
+        )
         if answer.get("obstacle"):
             head.append(f"   parked: {terminal.safe(answer['obstacle'])}", style="bold red")
     lanes = Table(box=None, expand=True, pad_edge=False, header_style="bold")
@@ -188,12 +195,12 @@ def top() -> None:
 
     Keys: up and down (or k and j) select, p pauses or resumes a lane, c cancels a job, q quits.
 
-    Example: drophammer top
+    Example: ./drophammer top
     """
     from daemon.settings import locate
 
     if not (sys.stdin.isatty() and terminal.is_terminal()):
-        raise CommandError("top needs a terminal; elsewhere: drophammer status --json")
+        raise CommandError("top needs a terminal; elsewhere: ./drophammer status --json")
     from rich.live import Live
 
     from daemon.cli.keyboard import Keyboard
@@ -201,7 +208,10 @@ def top() -> None:
     view = View(locate())
     view.refresh()
     console = terminal.console()
-    with Keyboard() as keyboard, Live(draw(view, console.height), console=console, screen=True, auto_refresh=False) as live:
+    with (
+        Keyboard() as keyboard,
+        Live(draw(view, console.height), console=console, screen=True, auto_refresh=False) as live,
+    ):
         going = True
         while going:
             for key in keyboard.read(REFRESH_S):

@@ -62,11 +62,13 @@ def _outside(found: str | Outside, connection: sqlite3.Connection | None) -> dic
 def wait(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Id, start of an id, number, name, or latest.")],
     timeout: Annotated[float | None, typer.Option(help="Give up after this many seconds.", min=0)] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the job's last state as JSON: id, state, reason, folder.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the job's last state as JSON: id, state, reason, folder.")
+    ] = False,
 ) -> None:
     """Wait until a job has ended. Exit code 0: done; 1: failed or cancelled; 2: unknown job, or the time is up.
 
-    Example: drophammer wait latest --timeout 600 && mpv outbox/latest/*.wav
+    Example: ./drophammer wait latest --timeout 600 && mpv outbox/latest/*.wav
     """
     from daemon.control import ControlError, ask
     from daemon.settings import locate
@@ -100,7 +102,9 @@ def describe_progress(connection: sqlite3.Connection | None, job: dict[str, Any]
     active = [f"{step['name']}: {step_now(step)}" for step in steps if step["state"] == "running"]
     done = sum(step["state"] == "done" for step in steps)
     took = terminal.duration(terminal.seconds_between(job.get("started_at"), datetime.now(UTC)))
-    return terminal.safe("  ".join([job["state"], *([f"{done}/{len(steps)} steps"] if steps else []), *active, took]).strip())
+    return terminal.safe(
+        "  ".join([job["state"], *([f"{done}/{len(steps)} steps"] if steps else []), *active, took]).strip()
+    )
 
 
 class ProgressLine:

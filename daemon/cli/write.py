@@ -20,14 +20,14 @@ LANES = ("gpu", "cpu")
 
 def submit(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Job files; - reads one from stdin.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, as `drophammer check` does.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, as `./drophammer check` does.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of id, name, path.")] = False,
 ) -> None:
     """Check job files and drop them into the inbox; print the job's id.
 
     Works with the daemon down: the job starts when the daemon does. With a problem in any file none is submitted.
 
-    Example: drophammer submit config/jobs/demo.yaml
+    Example: ./drophammer submit config/jobs/demo.yaml
     """
     from daemon.cli.submission import drop, read_documents
     from daemon.settings import load
@@ -51,10 +51,12 @@ def submit(
     for entry in dropped:
         print(entry["id"])
     if not is_running(settings.paths):
-        terminal.note("no daemon is running: the job starts when it does (drophammer run)")
+        terminal.note("no daemon is running: the job starts when it does (./drophammer run)")
     if terminal.is_terminal():
         last = dropped[-1]["id"]
-        terminal.note(f"follow it: drophammer wait {last}\nsee it:    drophammer show {last}\nall lanes: drophammer top")
+        terminal.note(
+            f"follow it: ./drophammer wait {last}\nsee it:    ./drophammer show {last}\nall lanes: ./drophammer top"
+        )
 
 
 def is_running(paths: Paths) -> bool:
@@ -71,7 +73,7 @@ def is_running(paths: Paths) -> bool:
 def cancel(job: Job) -> None:
     """Cancel a job. What it finished is published in outbox/failed; a running step is asked to stop, then killed.
 
-    Example: drophammer cancel latest
+    Example: ./drophammer cancel latest
     """
     from daemon.control import ask
     from daemon.settings import locate
@@ -100,7 +102,7 @@ def _withdraw(job: Outside) -> bool:
 def retry(job: Job) -> None:
     """Run a failed or cancelled job again; items that were finished are kept.
 
-    Example: drophammer retry latest
+    Example: ./drophammer retry latest
     """
     from daemon.control import ask
     from daemon.settings import locate
@@ -115,21 +117,25 @@ def retry(job: Job) -> None:
 
 def pause(
     lane: Lane = None,
-    until: Annotated[str | None, typer.Option(help="Go on by itself at this local time: 18:00, or an ISO time.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Go on by itself at this local time: 18:00, or an ISO time.")
+    ] = None,
 ) -> None:
     """Start nothing new in a lane. A running step is finished; a paused gpu lane frees its memory.
 
-    Example: drophammer pause gpu --until 18:00
+    Example: ./drophammer pause gpu --until 18:00
     """
     answer = _ask_lane("pause", lane, until=until)
     moment = answer.get("until")
-    print(f"paused: {lane or 'gpu and cpu'}{', until ' + terminal.local(moment) if moment else '; go on with: drophammer resume'}")
+    print(
+        f"paused: {lane or 'gpu and cpu'}{', until ' + terminal.local(moment) if moment else '; go on with: ./drophammer resume'}"
+    )
 
 
 def resume(lane: Lane = None) -> None:
     """Let a paused lane work again.
 
-    Example: drophammer resume gpu
+    Example: ./drophammer resume gpu
     """
     _ask_lane("resume", lane)
     print(f"resumed: {lane or 'gpu and cpu'}")
@@ -147,7 +153,7 @@ def _ask_lane(verb: str, lane: str | None, **more: Any) -> dict[str, Any]:
 def reload() -> None:
     """Let the running daemon read its configuration again; running steps keep what they had.
 
-    Example: drophammer reload
+    Example: ./drophammer reload
     """
     from daemon.control import ask
     from daemon.settings import locate
