@@ -134,9 +134,10 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
     measured = []
     if isinstance(facts.get("duration_s"), int | float):
         measured.append(f"{int(facts['duration_s']) // 60}:{int(facts['duration_s']) % 60:02d} long")
-    tempo = (grid["facts"] if grid else {}).get("tempo_bpm") or facts.get("tempo_bpm")
+    measured_bpm = (grid["facts"] if grid else {}).get("tempo_bpm")
+    tempo = facts.get("tempo_bpm") or measured_bpm  # What its stems were made at, where they agree.
     if isinstance(tempo, int | float):
-        measured.append(f"{tempo:.2f} BPM")
+        measured.append(f"{tempo:.1f} BPM" + (f" (the grid measures {measured_bpm:.2f})" if measured_bpm else ""))
     if isinstance(facts.get("integrated_lufs"), int | float):
         measured.append(f"{facts['integrated_lufs']:.1f} LUFS")
     if mix is not None:
@@ -149,8 +150,9 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
         )
     print(
         "\nnext:\n"
+        "  ./drophammer run                                      start the daemon, in a terminal of its own\n"
         '  ./drophammer new "darkwave set, 10 minutes, dark"     write a job of your own\n'
         "  ./drophammer submit darkwave-set.yaml                 have it made\n"
         "  ./drophammer show latest                              what was made, and where it lies\n"
-        "  cp SONG.flac inbox/                                 have a recording analysed: tempo, beats, onsets"
+        "  cp SONG.flac inbox/                                   have a recording analysed: tempo, beats, onsets"
     )
