@@ -60,7 +60,7 @@ def ours(home: Path, jobs: int, listed: list[float]) -> float:
         return installation.value("SELECT count(*) FROM jobs WHERE state = 'done'")
 
     try:
-        result = rate(installation.inbox, jobs, "do: probe\n", finished)
+        result = rate(installation.inbox, jobs, "do: probe\nitems: 0\n", finished)
         published = sum(
             (installation.outbox / name / "manifest.json").exists() for name in os.listdir(installation.outbox)
         )

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,6 @@ class Execution:
     """Errors of the system that may pass: the run is tried again."""
 
     def __post_init__(self) -> None:
-        self.workdir = Path(self.request.workdir)
-        self.cache_dir = Path(self.request.cache_dir)
         self.config_dir = Path(self.request.config_dir)
         self.seed = self.request.seed
         self.job_id = self.request.job_id
@@ -93,6 +92,23 @@ class Execution:
         self._progress_at = 0.0
         self._phase = ""
 
+    @cached_property
+    def workdir(self) -> Path:
+        """Private to this attempt, empty; made when it is first asked for."""
+        folder = Path(self.request.workdir)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # Of an attempt that a power loss has taken from the ledger.
+            shutil.rmtree(folder)
+            folder.mkdir()
+        return folder
+
+    @cached_property
+    def cache_dir(self) -> Path:
+        folder = Path(self.request.cache_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def run(self, handler: Handler) -> Outcome:
         """Run the handler; returns what is worth recording about it.
 
@@ -102,10 +118,6 @@ class Execution:
             With the meaning the lane acts on. Any other exception is a bug of the handler.
         """
         os.umask(self.request.umask)
-        if self.workdir.exists():  # Of an attempt that a power loss has taken from the ledger.
-            shutil.rmtree(self.workdir)
-        self.workdir.mkdir(parents=True)
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
         _reset_peak_memory()
         began = resource.getrusage(resource.RUSAGE_SELF)
         params = handler.params.model_validate_json(self.request.params)

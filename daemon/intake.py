@@ -93,8 +93,9 @@ class Intake:
     def _move(self, path: Path, inbox: Path, job_id: str, identity: Identity) -> None:
         """Set an accepted file aside. If it was exchanged since we read it, it goes back as a new drop."""
         target = accepted_file(inbox, job_id)
-        target.parent.mkdir(exist_ok=True)
         try:
+            if not target.parent.exists():
+                target.parent.mkdir()
             os.rename(path, target)
             moved = Identity.of(os.lstat(target))
         except FileNotFoundError:

@@ -173,15 +173,14 @@ class Outbox:
             if target.exists():  # A failed job that was retried and failed again.
                 os.rename(target, self.staging / job_id / f".old-{os.stat(target).st_ino}")
             os.rename(source, target)
-        if state == "done":
-            self._point_latest(target)
         return target
 
-    def _point_latest(self, target: Path) -> None:
+    def point_latest(self, job_id: str) -> None:
+        """Let `latest` lead to a job that is done. A file of that name which is no link of ours is left alone."""
         link, new = self.root / "latest", self.root / ".latest"
         if link.is_symlink() or not link.exists():
             new.unlink(missing_ok=True)
-            new.symlink_to(target.name)
+            new.symlink_to(job_id)
             os.replace(new, link)
 
     def sync(self) -> None:

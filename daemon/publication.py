@@ -57,17 +57,22 @@ class Publication:
         # Looked at again, now: on the bare folder of a drive that has just gone, a job would count as published.
         if not self.renames or self.core.obstacle or self.core.outbox.obstacle():
             return
-        done = []
+        done: list[str] = []
+        newest = None
         for job_id in self.renames:
+            state = self.progress.outcome(job_id)
             try:
-                self.core.outbox.publish(job_id, self.progress.outcome(job_id))
+                self.core.outbox.publish(job_id, state)
                 done.append(job_id)
+                newest = job_id if state == DONE else newest
             except OSError as error:
                 log.error("cannot publish; trying again", job_id=job_id, error=str(error))
                 self.try_again[job_id] = self.core.monotonic() + TRY_AGAIN_S
         self.renames.clear()
         if not done:
             return
+        if newest is not None:
+            self.core.outbox.point_latest(newest)
         try:
             self.core.outbox.sync()
         except OSError as error:
