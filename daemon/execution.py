@@ -8,7 +8,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
+import operator
 import os
+import re
 import resource
 import shutil
 import stat
@@ -17,15 +20,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, load
 
 PROGRESS_INTERVAL_S = 0.1
 LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "librosa", "torch", "audiocraft")
-HASH_BLOCK = 1 << 20
+LABEL = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+"""No underscore and no digit at the beginning: then no two items of a job can be given one name."""
+SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,10})?", re.ASCII)
+LARGEST_FACTS = 512 * 1024
+"""In bytes of JSON: facts travel in one line, and to every step that reads the item."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class Execution:
             for entry in self.request.completed
         }
         self._emitted: set[tuple[int, str, str]] = set()
+        self._files: set[str] = set()
         self._finished = set(self.completed)
         self._progress_at = 0.0
         self._phase = ""
@@ -152,17 +159,23 @@ class Execution:
     # What the handler calls ---------------------------------------------------------------------------------------
 
     def progress(self, phase: str, done: float, total: float | None = None, unit: str = "") -> None:
+        amounts = float(done), None if total is None else float(total)
+        if not all(amount is None or math.isfinite(amount) for amount in amounts):
+            raise ValueError(f"progress({phase!r}, {done!r}, {total!r}): amounts are finite numbers")
         now = time.monotonic()
         if phase == self._phase and now - self._progress_at < PROGRESS_INTERVAL_S:
             return
         self._phase, self._progress_at = phase, now
-        self.say({"say": "progress", "phase": phase, "done": done, "total": total, "unit": unit})
+        done, total = amounts
+        self.say({"say": "progress", "phase": str(phase), "done": done, "total": total, "unit": str(unit)})
 
     def log(self, message: str, level: str = "info", **facts: Any) -> None:
-        self.say({"say": "log", "level": level, "message": message, "facts": facts})
+        # What JSON cannot hold is written as text: a line in the log never fails the work.
+        plain = json.loads(json.dumps(facts, default=str), parse_constant=str)
+        self.say({"say": "log", "level": str(level), "message": str(message), "facts": plain})
 
     def warn(self, message: str) -> None:
-        self.warnings.append(message)
+        self.warnings.append(str(message))
         self.log(message, level="warning")
 
     def check_cancelled(self) -> None:
@@ -170,25 +183,32 @@ class Execution:
             raise Cancelled("cancelled")
 
     def emit(self, item: int, path: Path, kind: Kind = "primary", *, label: str = "", **facts: Any) -> None:
-        path = Path(path)
+        path, item = Path(path), operator.index(item)
         entry = (item, label, path.suffix)
-        if item < 1 or item in self._finished or entry in self._emitted:
+        if kind not in get_args(Kind):
+            raise ValueError(f"item {item}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
+        if label and not LABEL.fullmatch(label):
+            raise ValueError(f"item {item}: label {label!r} must be lower-case letters, digits and -, a letter first, at most 40")
+        if not path.name.isprintable() or not SUFFIX.fullmatch(path.suffix):
+            raise ValueError(f"item {item}: {path.name!r} is no name for a file to deliver; use letters, digits and one suffix")
+        if not 1 <= item < 1_000_000 or item in self._finished or entry in self._emitted:
             raise ValueError(
                 f"item {item}, {label or kind} {path.suffix}: emitted before, or after its item was finished"
             )
         if (kind == "primary") != (not label) and kind != "rendition":
             raise ValueError(f"item {item}: a {kind} {'needs a' if kind != 'primary' else 'has no'} label")
-        if path.parent != self.workdir or path.is_symlink():
-            raise ValueError(f"{path}: only files directly in the working folder can be delivered")
+        if path.parent != self.workdir or path.is_symlink() or path.name in self._files:
+            raise ValueError(f"{path}: only files directly in the working folder can be delivered, each once")
+        facts = _facts(item, facts)
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = os.fstat(file.fileno()).st_size
             os.fsync(file.fileno())
         _sync_folder(self.workdir)
         self._emitted.add(entry)
+        self._files.add(path.name)
         if kind == "primary":
             self._finished.add(item)
-        facts = json.loads(json.dumps(facts, allow_nan=False))
         self.say(
             {
                 "say": "item",
@@ -201,6 +221,19 @@ class Execution:
                 "facts": facts,
             }
         )
+
+
+def _facts(item: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as the manifest will hold them."""
+    for name, value in facts.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"item {item}: fact {name}={value!r:.100} is no JSON value: {error}") from None
+    text = json.dumps(facts)
+    if len(text) > LARGEST_FACTS:
+        raise ValueError(f"item {item}: {len(text):,} bytes of facts, {LARGEST_FACTS:,} are allowed; put them into a sidecar")
+    return json.loads(text)
 
 
 def sha256_of(path: Path) -> str:
@@ -226,7 +259,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _versions(handler: Handler) -> dict[str, str]:
-    libraries = {name: metadata.version(name) for name in LIBRARIES if name in sys.modules}
+    libraries = {name: str(getattr(sys.modules[name], "__version__", "unknown")) for name in LIBRARIES if name in sys.modules}
     return {handler.name: handler.version, "python": sys.version.split()[0], **libraries}
 
 

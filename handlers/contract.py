@@ -192,8 +192,9 @@ class Context(Protocol):
         """Deliver one finished file of item `item` (1, 2, ...); final once emitted.
 
         An item is finished when its `primary` is emitted, so emit its sidecars, parts and renditions first.
-        `label` tells files of one item apart in the published name (`grid`, `picture`, `drums`); a primary has
-        none. Facts are JSON values and go into the manifest: `tempo_bpm`, `key`, `duration_s`, `prompt`, ...
+        `label` tells files of one item apart in the published name (`grid`, `picture`, `drums`): lower-case letters,
+        digits and `-`, a letter first; a primary has none. Facts are JSON values, numbers finite, 512 KiB at most,
+        and go into the manifest: `tempo_bpm`, `key`, `duration_s`, `prompt`, ... Anything else is a `ValueError`.
         """
 
 
