@@ -55,6 +55,11 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
             damage = [row[0] for row in connection.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
+        except sqlite3.OperationalError as error:
+            raise LedgerError(
+                f"{path}: the ledger cannot be used now: {error}. Does another program hold it, is the disk full? "
+                "Nothing is wrong with what it holds; start again once that is over."
+            ) from None
         except sqlite3.DatabaseError as error:
             damage = [str(error)]
         if damage:

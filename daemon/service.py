@@ -334,6 +334,9 @@ def main() -> int:
     except (SettingsError, LedgerError, AlreadyRunning) as error:
         print(f"drophammer: {error}", file=sys.stderr)
         return 2
+    except sqlite3.OperationalError as error:  # Only while starting or ending: the loop itself waits for its ledger.
+        print(f"drophammer: the ledger cannot be written: {error}; start again once that is over", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
