@@ -13,11 +13,24 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from daemon.events import Event, WorkerDied, WorkerSpoke
+from handlers.contract import Kind
 
 MAX_LINE = 1 << 20
+NUMBER, TEXT, NOTHING = (int, float), (str,), (type(None),)
+SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
+    "ready": {},
+    "progress": {"phase": TEXT, "done": NUMBER, "total": NUMBER + NOTHING, "unit": TEXT + NOTHING},
+    "log": {"level": TEXT, "message": TEXT, "facts": (dict,)},
+    "item": {
+        "item": (int,), "kind": TEXT, "label": TEXT, "file": TEXT, "size_bytes": (int,), "sha256": TEXT, "facts": (dict,),
+    },
+    "done": {"warnings": (list,), "inputs": (list,), "versions": (dict,), "cpu_s": NUMBER, "peak_memory_bytes": (int,)},
+    "failed": {"meaning": TEXT, "message": TEXT, "traceback": TEXT + NOTHING, "warnings": (list,), "inputs": (list,)},
+}  # fmt: skip
+"""What the main thread may rely on in a message. Anything else is garbage: it costs the worker, not the daemon."""
 READ_SIZE = 1 << 16
 PROGRESS_INTERVAL_S = 0.2
 LINES_PER_S = 200
@@ -109,11 +122,8 @@ class Ears:
             return
         if voice.garbled:
             return
-        try:
-            message = json.loads(line) if len(line) <= MAX_LINE else None
-        except ValueError:
-            message = None
-        if not isinstance(message, dict) or not isinstance(message.get("say"), str):
+        message = read_message(line)
+        if message is None:
             voice.garbled = True
             self._post(voice, {"say": "garbled", "message": f"{len(line)} bytes that are no message: {line[:80]!r}"})
         elif message["say"] == "progress":
@@ -160,3 +170,26 @@ class Ears:
         self.selector.unregister(descriptor)
         os.close(descriptor)
         del voice.buffers[descriptor]
+
+
+def read_message(line: bytes) -> dict[str, Any] | None:
+    """One line of the protocol; None when it is none."""
+    try:
+        message = json.loads(line, parse_constant=_refuse) if len(line) <= MAX_LINE else None
+    except (ValueError, RecursionError):
+        return None
+    shape = SHAPES.get(str(message.get("say"))) if isinstance(message, dict) else None
+    if shape is None or not all(_fits(message.get(key), kinds) for key, kinds in shape.items()):
+        return None
+    if message["say"] == "item" and (message["kind"] not in get_args(Kind) or "/" in message["file"] + message["label"]):
+        return None
+    return message
+
+
+def _fits(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Of the right type, and a number that a column of the ledger can hold."""
+    return isinstance(value, kinds) and (not isinstance(value, int) or abs(value) < 1 << 63)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
