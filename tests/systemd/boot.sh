@@ -21,7 +21,10 @@ done
 cd "$root"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
-for folder in run tmp var/tmp; do mount -t tmpfs tmpfs $folder; done
+mount -t tmpfs tmpfs run
+# The checkout may lie in /tmp, which is emptied at boot.
+mkdir -p etc/tmpfiles.d
+ln -sf /dev/null etc/tmpfiles.d/tmp.conf
 mount -t tmpfs -o mode=755 tmpfs dev
 for name in null zero full random urandom tty; do touch dev/$name; mount --bind /dev/$name dev/$name; done
 mkdir -p dev/shm dev/pts

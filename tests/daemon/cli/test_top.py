@@ -181,7 +181,7 @@ def test_demo_starts_its_own_daemon_tells_the_stations_and_stops_it(paths) -> No
     told = [result.stdout.index(words) for words in ("started a daemon", "dropped", "can be heard now", "done in", "next:", "stopped the daemon")]
     assert told == sorted(told)
     assert result.stdout.count("can be heard now") == 1
-    assert re.search(r"the mix: \S+, 0:12 long, [\d.]+ BPM, -[\d.]+ LUFS", result.stdout)
+    assert re.search(r"the mix: \S+, 0:12 long, [\d.]+ BPM( \(the grid measures [\d.]+\))?, -[\d.]+ LUFS", result.stdout)
     assert (paths.outbox / "latest" / "manifest.json").exists()
     assert not is_running(paths)
 
