@@ -55,7 +55,9 @@ class Intake:
         except ValueError as error:
             self.reject(event.path, event.inbox, str(error))
             return None
-        if self._finish_move(event.path, event.inbox, identity):
+        if owner := self._owner(event.path, event.inbox, identity):
+            # This very file was accepted already, in this batch or before we last went down: only its move is left to do.
+            self.core.after(lambda: self._move(event.path, event.inbox, owner, identity))
             return None
         named = ID_PATTERN.fullmatch(event.path.stem)
         try:
@@ -67,7 +69,7 @@ class Intake:
                 inbox=event.inbox,
             )
         except DocumentError as error:
-            self.reject(event.path, event.inbox, str(error))
+            self.reject(event.path, event.inbox, str(error), identity)
             return None
         job_id = self.accept(
             document,
@@ -80,24 +82,24 @@ class Intake:
         self.core.after(lambda: self._move(event.path, event.inbox, job_id, identity))
         return job_id
 
-    def _finish_move(self, path: Path, inbox: Path, identity: Identity) -> bool:
-        """Whether this very file was accepted before we last went down; then only its move is left to do."""
+    def _owner(self, path: Path, inbox: Path, identity: Identity) -> str | None:
+        """The job that this very file was accepted as, if it has not been set aside since."""
         rows = self.core.ledger.rows("SELECT id, source_identity FROM jobs WHERE source_path = ?", os.fsdecode(path))
         for row in rows:
             same = json.dumps(asdict(identity)) == row["source_identity"]
             if same and not accepted_file(inbox, row["id"]).exists():
-                self.core.after(lambda job_id=row["id"]: self._move(path, inbox, job_id, identity))
-                return True
-        return False
+                return row["id"]
+        return None
 
     def _move(self, path: Path, inbox: Path, job_id: str, identity: Identity) -> None:
         """Set an accepted file aside. If it was exchanged since we read it, it goes back as a new drop."""
         target = accepted_file(inbox, job_id)
+        if os.path.lexists(target):
+            return  # Reported twice in one batch, and set aside by the first. What lies at `path` now is another file.
         try:
             if not target.parent.exists():
                 target.parent.mkdir()
             os.rename(path, target)
-            moved = Identity.of(os.lstat(target))
         except FileNotFoundError:
             log.warning("the job file was gone before it could be set aside", job_id=job_id, path=str(path))
             return
@@ -109,15 +111,20 @@ class Intake:
             )
             return
         self.core.inbox.forget(path)
-        if not moved.same_file(identity) and sha256_of(target) != identity.sha256:
-            back = free_name(path)
-            os.rename(target, back)
-            log.warning(
-                "the file was changed after it was read; the new version is a new drop", job_id=job_id, path=str(back)
-            )
+        moved = version_of(target, inbox)
+        if moved is not None and moved.sha256 == identity.sha256:
+            return
+        if moved is not None and (owner := self._owner(path, inbox, moved)):
+            os.rename(target, accepted_file(inbox, owner))  # The newer version was read in the same batch.
+            return
+        back = free_name(path)
+        os.rename(target, back)
+        log.warning(
+            "the file was changed after it was read; the new version is a new drop", job_id=job_id, path=str(back)
+        )
 
-    def reject(self, path: Path, inbox: Path, reason: str) -> None:
-        """Set a file that is no job aside, with the reason beside it."""
+    def reject(self, path: Path, inbox: Path, reason: str, identity: Identity | None = None) -> None:
+        """Set a file that is no job aside, with the reason beside it; unless, by then, another lies there."""
         target = free_name(inbox / "rejected" / path.name, self.promised)
         self.promised.add(target)
         self.core.ledger.insert(
@@ -130,6 +137,10 @@ class Intake:
             try:
                 target.parent.mkdir(exist_ok=True)
                 os.rename(path, target)
+                moved = version_of(target, inbox)
+                if identity is not None and moved is not None and moved.sha256 != identity.sha256:
+                    os.rename(target, free_name(path))
+                    return
                 note = f"{path.name} is not a job that Drophammer can run:\n\n{reason}\n\nMend it and drop it into the inbox again.\n"
                 target.with_name(target.name + ".reason.txt").write_text(note, encoding="utf-8", errors="replace")
             except OSError as error:
@@ -300,6 +311,14 @@ class Intake:
             return
         job_id = self.accept(document, text, origin="audio", source_path=event.path)
         self._drop(event, route, sha256=sha256, job_id=job_id)
+
+
+def version_of(path: Path, inbox: Path) -> Identity | None:
+    """Which version of which file lies there; None when it is nothing that can be a job file."""
+    try:
+        return take(path, inbox)[1]
+    except (OSError, ValueError, NotSettled):
+        return None
 
 
 def accepted_file(inbox: Path, job_id: str) -> Path:
