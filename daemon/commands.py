@@ -201,8 +201,6 @@ class Commands:
         moment = parse_until(until, self.core.now()) if until else None
         for chosen in self._lanes(lane):
             chosen.paused, chosen.paused_until = True, moment
-            for worker in chosen.idle():
-                self.core.after(lambda chosen=chosen, worker=worker: chosen.dismiss(worker))
             self.core.ledger.insert(
                 "lanes", replace=True, name=chosen.name, paused=1, paused_until=timestamp(moment) if moment else None
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ class Dispatch:
     def fill_lanes(self) -> None:
         """Give every idle worker the next run of its lane, and start workers for what is left."""
         core = self.core
-        if core.draining or core.obstacle:
-            return
         for lane in core.lanes.values():
-            if lane.closed(core.now()):
+            closed = lane.closed(core.now()) is not None
+            core.after(partial(lane.let_go, everyone=closed))
+            if closed or core.draining or core.obstacle:
                 continue
             idle = lane.idle()
             runs = core.ledger.rows(NEXT_RUNS, lane.name, core.stamp(), max(lane.settings.workers, 1))

@@ -6,6 +6,7 @@ process group of its own, so that a worker's own children end with it.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,12 +24,15 @@ from daemon.settings_model import LaneSettings, Settings, within_hours
 
 log = structlog.get_logger()
 
-PIPE_SIZE = 1 << 20
+LONGEST_COMMAND = 1 << 15
+"""In bytes. A longer one goes by way of a file: a pipe holds 64 KiB, and takes what it can without waiting."""
 WORKER_MARK = "DROPHAMMER_WORKER_OF"
 """Environment variable of every worker, with the installation's folder: what it starts is known by it."""
 RESTART_PAUSE_S = (0.0, 1.0, 5.0, 30.0, 60.0)
 """Before a worker is started again that died before it was ready: after none, one, two ... such deaths in a row."""
 EXIT_GRACE_S = 5.0
+START_WITHIN_S = 180.0
+"""A worker that is not ready by then (a handler's import that hangs) is killed and started again."""
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Worker:
     process: subprocess.Popen[bytes]
     commands: int
     start_ticks: int
+    made_for: tuple[object, ...]
+    """The settings it was started with; once the lane has others it gets no more work. Empty: it has had enough."""
     state: str = "starting"
     """starting, idle, busy or leaving"""
     since: float = 0.0
@@ -80,20 +86,43 @@ class Lane:
     def configure(self, settings: Settings) -> None:
         self.all_settings = settings
         self.settings: LaneSettings = getattr(settings.lanes, self.name)
+        self.made_for = (self.settings.python, tuple(settings.handlers))
         self.lock = settings.paths.state / f"{self.name}.lock" if self.name == "gpu" else None
 
     # --- what the service asks ---
 
     def closed(self, now: datetime) -> str | None:
         """Why the lane takes no work now, in words; None when it does."""
-        if self.paused and (self.paused_until is None or now < self.paused_until):
+        if self.paused_until is not None and now >= self.paused_until:
+            self.paused, self.paused_until = False, None
+        if self.paused:
             return "paused" + (f" until {self.paused_until.astimezone():%H:%M}" if self.paused_until else "")
         if not within_hours(self.settings.hours, now.astimezone()):
             return f"outside its hours ({self.settings.hours})"
         return None
 
     def idle(self) -> list[Worker]:
+        """Workers that can take a run now."""
+        leaving = {worker.number for worker in self._unfit()}
+        return [worker for worker in self._warm() if worker.number not in leaving]
+
+    def _warm(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.state == "idle"]
+
+    def _unfit(self) -> list[Worker]:
+        """Idle workers that get nothing more to do: too many of them, other settings, or the device is wanted."""
+        surplus = sum(worker.state != "leaving" for worker in self.workers.values()) - self.settings.workers
+        wanted = self._wanted()
+        return [
+            worker
+            for place, worker in enumerate(self._warm())
+            if place < surplus or wanted or worker.made_for != self.made_for
+        ]
+
+    def let_go(self, *, everyone: bool = False) -> None:
+        """Send idle workers home that get nothing more to do; `everyone`: all of them."""
+        for worker in self._warm() if everyone else self._unfit():
+            self.dismiss(worker)
 
     def busy(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.attempt is not None]
@@ -112,13 +141,21 @@ class Lane:
         worker.deadline = worker.since + timeout_s
 
     def send(self, worker: Worker, command: dict[str, Any], line: bytes) -> None:
-        """Write one command. Its pipe is empty whenever a worker is idle, so that a command fits or never will."""
+        """Write one command, without waiting for the worker to read."""
+        size, problem = len(line), "its pipe is full"
         try:
+            if size > LONGEST_COMMAND:
+                file = self._command_file(worker)
+                file.write_bytes(line)
+                line = json.dumps({"file": str(file)}).encode() + b"\n"
             written = os.write(worker.commands, line)
-        except (BrokenPipeError, BlockingIOError):
-            written = 0
+        except OSError as error:
+            written, problem = 0, str(error)
         if written != len(line):
-            self.end(worker, "garbled", f"a {command['do']} command of {len(line)} bytes did not fit into its pipe")
+            self.end(worker, "garbled", f"a {command['do']} command of {size:,} bytes did not get through to it: {problem}")
+
+    def _command_file(self, worker: Worker) -> Path:
+        return self.all_settings.paths.state / f"command-{self.name}-{worker.number}.json"
 
     def ask_to_cancel(self, worker: Worker) -> None:
         """Ask first; `tick` kills after the grace."""
@@ -131,8 +168,6 @@ class Lane:
         """Its run has ended; it is warm and free."""
         worker.attempt, worker.work, worker.deadline, worker.kill_at, worker.ended_for = None, {}, None, None, None
         worker.state, worker.since = "idle", self.clock()
-        if (self.paused and self.name == "gpu") or self._wanted():
-            self.dismiss(worker)
 
     def dismiss(self, worker: Worker) -> None:
         """Let an idle worker go: that is what gives the device's memory back."""
@@ -156,6 +191,7 @@ class Lane:
         if self.workers.pop(worker.number, None) is None:
             return
         os.close(worker.commands)
+        self._command_file(worker).unlink(missing_ok=True)
         if worker.state == "starting":
             self.failed_starts += 1
             pause = RESTART_PAUSE_S[min(self.failed_starts, len(RESTART_PAUSE_S) - 1)]
@@ -180,7 +216,9 @@ class Lane:
                 self.end(worker, worker.ended_for or "cancel", worker.note)
             elif worker.deadline is not None and now >= worker.deadline and worker.ended_for is None:
                 self.end(worker, "timeout", f"it did not finish within {worker.deadline - worker.since:g} s")
-            elif worker.state == "idle" and (now - worker.since >= self.settings.idle_unload or self._wanted()):
+            elif worker.state == "starting" and worker.ended_for is None and now - worker.since >= START_WITHIN_S:
+                self.end(worker, "start", f"it was not ready within {START_WITHIN_S:g} s")
+            elif worker.state == "idle" and now - worker.since >= self.settings.idle_unload:
                 self.dismiss(worker)
             elif self.settings.memory and worker.ended_for is None and worker.state in ("busy", "idle"):
                 size = group_memory(worker.pid)
@@ -190,17 +228,41 @@ class Lane:
                     )
 
     def _wanted(self) -> bool:
-        return self.lock is not None and self.lock.with_suffix(".wanted").exists()
+        """Whether a living process has left its note beside the device's lock."""
+        if self.lock is None:
+            return False
+        note = self.lock.with_suffix(".wanted")
+        try:
+            if os.path.exists(f"/proc/{int(note.read_text())}"):
+                return True
+            note.unlink()  # It was killed while it waited.
+        except (OSError, ValueError):
+            pass
+        return False
 
     def _spawn(self) -> None:
         self.counter += 1
-        command_read, command_write = os.pipe2(os.O_CLOEXEC)
-        event_read, event_write = os.pipe2(os.O_CLOEXEC)
-        output_read, output_write = os.pipe2(os.O_CLOEXEC)
-        set_pipe_size(command_write, PIPE_SIZE)
+        pipes: list[int] = []
+        try:
+            for _ in range(3):
+                pipes += os.pipe2(os.O_CLOEXEC)
+            self._start(*pipes)
+        except OSError as error:
+            for descriptor in pipes:
+                os.close(descriptor)
+            self.failed_starts += 1
+            self.start_after = self.clock() + RESTART_PAUSE_S[min(self.failed_starts, len(RESTART_PAUSE_S) - 1)]
+            log.error("worker cannot be started", lane=self.name, python=self._python(), error=str(error))
+
+    def _python(self) -> str:
+        return str(Path(self.settings.python).expanduser()) if self.settings.python else sys.executable
+
+    def _start(
+        self, command_read: int, command_write: int, event_read: int, event_write: int, output_read: int, output_write: int
+    ) -> None:
         os.set_blocking(command_write, False)
         command = [
-            str(Path(self.settings.python).expanduser()) if self.settings.python else sys.executable,
+            self._python(),
             "-m",
             "daemon.worker",
             "--lane",
@@ -225,39 +287,28 @@ class Lane:
         }
         environment[WORKER_MARK] = str(self.all_settings.paths.home)
         environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output_write,
+            stderr=output_write,
+            cwd=self.all_settings.paths.home,
+            pass_fds=(command_read, event_write),
+            process_group=0,
+            env=environment,
+        )
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output_write,
-                stderr=output_write,
-                cwd=self.all_settings.paths.home,
-                pass_fds=(command_read, event_write),
-                process_group=0,
-                env=environment,
-            )
-        except OSError as error:
-            for descriptor in (command_write, event_read, output_read):
-                os.close(descriptor)
-            self.failed_starts += 1
-            self.start_after = self.clock() + RESTART_PAUSE_S[min(self.failed_starts, len(RESTART_PAUSE_S) - 1)]
-            log.error("worker cannot be started", lane=self.name, command=command[0], error=str(error))
-            return
-        finally:
-            for descriptor in (command_read, event_write, output_write):
-                os.close(descriptor)
-        worker = Worker(self.counter, process, command_write, start_ticks(process.pid) or 0, since=self.clock())
+            self.ears.attend(self.name, self.counter, process.pid, event_read, output_read)
+        except OSError:  # No descriptor is left to watch it by.
+            kill_group(process.pid)
+            process.wait()
+            raise
+        worker = Worker(
+            self.counter, process, command_write, start_ticks(process.pid) or 0, self.made_for, since=self.clock()
+        )
         self.workers[worker.number] = worker
-        self.ears.attend(self.name, worker.number, process.pid, event_read, output_read)
-
-
-def set_pipe_size(descriptor: int, size: int) -> None:
-    import fcntl
-
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
-    except OSError:
-        pass  # The user's pipe budget is spent; commands up to the default 64 KiB still fit.
+        for descriptor in (command_read, event_write, output_write):
+            os.close(descriptor)
 
 
 def worker_end(worker: Worker) -> str:

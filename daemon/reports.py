@@ -126,8 +126,8 @@ class Reports:
                 **facts,
             )
         lane.release(worker)
-        if message.get("meaning") == "out_of_memory" and worker.state == "idle":
-            lane.dismiss(worker)  # The next try gets a process that holds nothing.
+        if message.get("meaning") == "out_of_memory":
+            worker.made_for = ()  # The next try gets a process that holds nothing.
 
     def died(self, lane: Lane, number: int) -> None:
         """A worker is gone: end what it was doing, with the right meaning."""

@@ -97,20 +97,21 @@ class Worker:
         self.lock = lock
         self.models: dict[str, Any] = {}
         self.requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self.cancelled = threading.Event()
-        self.attempt: int | None = None
+        self.cancelled: int | None = None
+        """The attempt that was cancelled last; it may not have begun when we hear of it."""
 
     def listen(self, descriptor: int) -> None:
         """Read commands until the daemon closes the pipe, which is the end of us whatever we are doing."""
         with open(descriptor, "rb") as stream:
             for line in stream:
                 command = json.loads(line)
+                if "file" in command:
+                    command = json.loads(Path(command["file"]).read_bytes())
                 match command["do"]:
                     case "run":
                         self.requests.put(command)
                     case "cancel":
-                        if command["attempt"] == self.attempt:
-                            self.cancelled.set()
+                        self.cancelled = command["attempt"]
                     case "exit":
                         self.requests.put(None)
         os._exit(0)
@@ -118,12 +119,9 @@ class Worker:
     def work(self) -> None:
         held = None
         while (command := self.requests.get()) is not None:
-            self.cancelled.clear()
-            self.attempt = command["attempt"]
             if self.lock is not None and held is None:
-                held = claim_device(self.lock, self.attempt, self.say)
+                held = claim_device(self.lock, command["attempt"], self.say)
             self.run(command)
-            self.attempt = None
 
     def run(self, command: dict[str, Any]) -> None:
         """Run one request and report how it ended. The only place that catches everything: the lane's boundary."""
@@ -131,7 +129,7 @@ class Worker:
         request = Request(**command["request"])
         answer: dict[str, Any]
         execution = Execution(
-            request, lambda message: self.say({**message, "attempt": attempt}), models=self.models, cancelled=self.cancelled.is_set
+            request, lambda message: self.say({**message, "attempt": attempt}), models=self.models, cancelled=lambda: self.cancelled == attempt
         )
         try:
             answer = {"say": "done", **asdict(execution.run(self.registry[request.handler]))}
