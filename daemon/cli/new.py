@@ -247,7 +247,7 @@ def write_job(words: str, wish: Wish, families: dict[str, dict[str, Any]], name:
         "    order:   # what is played, first to last",
     ]
     body += [f"      - {entry}" for entry in order]
-    body += [f"    transition: {{kind: crossfade, duration: {CROSSFADE_S:g}}}", "    loudness: -14   # LUFS, of the whole",
+    body += [f"    transition: {{kind: crossfade, duration: {CROSSFADE_S:g}}}", "    loudness: -16   # LUFS, of the whole",
              "    formats: [flac, mp3]   # the first is the result itself", "", "  grid:   # where its beats are", "    do: beats", "    input: mix"]  # fmt: skip
     return "\n".join([*head, *body]) + "\n"
 
