@@ -142,7 +142,13 @@ class Service:
 
     def _begin(self) -> None:
         core = self.core
-        core.outbox.open(known=core.ledger.value("SELECT 1 FROM jobs WHERE folder IS NOT NULL LIMIT 1") is not None)
+        try:
+            core.outbox.open(known=core.ledger.value("SELECT 1 FROM jobs WHERE folder IS NOT NULL LIMIT 1") is not None)
+        except OSError as error:
+            raise SettingsError(
+                f"outbox: {core.outbox.root} cannot be made or written ({error}); mend it, or name another folder in "
+                f"{core.settings.paths.config / 'drophammer.yaml'}"
+            ) from None
         core.obstacle = core.outbox.obstacle()
         log.info("starting", version=VERSION, pid=os.getpid(), home=str(core.settings.paths.home))
         self.recovery.kill_orphans()
