@@ -14,6 +14,7 @@ MANY = 24
 MOST = 100
 """A step's further items are listed under the cards with a link each."""
 LONG_PROMPT = 180
+UNREAD = "For models that read words; the built-in instrument goes by the style's settings."
 LEAST_WIDE = 180.0
 """Recordings of this many seconds and more take the page's whole width."""
 
@@ -57,6 +58,7 @@ def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
             ),
             item.heard and _player(item, name, many),
             item.prompt and _prompt(item.prompt),
+            item.prompt and not item.prompt_read and tag("p", UNREAD, class_="dim unread"),
             _facts(item),
             item.sections and _marks(item, item.sections, "Sections", "marks"),
             item.tracks and _marks(item, item.tracks, "Tracks", "marks tracks"),

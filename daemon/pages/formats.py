@@ -134,8 +134,16 @@ def value_of(key: str, value: Any) -> str:
             return _short(", ".join(map(one_line, value)))
         return f"{grouped(len(value))} {'entry' if len(value) == 1 else 'entries'}"
     if isinstance(value, dict):
+        if all(entry is None or isinstance(entry, str | bool | int | float) for entry in value.values()):
+            # Names inside stand in a row of words, not at the head of a column.
+            return _short(", ".join(f"{_inner_name(name)} {value_of(name, entry)}".strip() for name, entry in value.items()))
         return _short(one_line(json.dumps(value, ensure_ascii=False)))
     return _short(one_line(value))
+
+
+def _inner_name(key: str) -> str:
+    words = name_of(str(key))
+    return words[:1].lower() + words[1:]
 
 
 def _number(key: str, value: float) -> str:

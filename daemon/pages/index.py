@@ -15,7 +15,7 @@ from daemon.pages import cards, tables
 from daemon.pages.formats import date, one_line, took
 from daemon.pages.markup import Html, render, tag
 from daemon.pages.reason import advice, headline
-from daemon.pages.repeat import command, other_seed
+from daemon.pages.repeat import command, other_seed, resubmit
 from daemon.pages.report import PROCEDURAL
 from daemon.pages.view import Page, Step
 
@@ -77,16 +77,16 @@ def _notices(page: Page) -> Iterator[Html]:
 
 
 def _numbers(page: Page) -> Iterator[tuple[str, str]]:
-    result = page.result
+    result, item = page.result, page.headliner
     if page.job["state"] != "done":
         pass  # What was finished on the way is not what was asked for.
-    elif result and len(result.items) == 1:
-        item = result.items[0]
+    elif item:
         yield "Length", item.length
         yield from ((entry.name, entry.text) for entry in item.measurements if entry.key in ("tempo_bpm", "key", "integrated_lufs"))
     elif result:
         yield result.name, f"{len(result.items)} items"
-    yield "Seed", str(page.job["seed"])
+    if page.seeded:
+        yield "Seed", str(page.job["seed"])
     yield "Made in", took(page.took_s) if page.took_s is not None else ""
 
 
@@ -103,7 +103,7 @@ def _targets(page: Page) -> Iterator[tuple[str, str]]:
     for step in _in_order(page):
         count = len(step.items)
         yield (f"{step.name} ({count})" if count > 1 else step.name), step.anchor
-    yield "Repeat or vary", "repeat"
+    yield ("Repeat or vary" if page.seeded else "Repeat"), "repeat"
     yield "Steps", "steps"
     yield "Files", "files"
 
@@ -124,6 +124,8 @@ def _repeat(page: Page) -> Html:
     if page.text is None:
         words = tag("p", "Write ", tag("code", f"seed: {seed}"), " into it to get the same again, another number for a variation.")
         return tag("section", tag("h2", "The job file"), words, tag("pre", page.job["document"], class_="file"), id="repeat")
+    if not page.seeded:
+        return _again(page)
     line = command(page.place, page.name, seed, page.text)
     drawn = "Its file named no seed; this one was drawn." if page.seed_drawn else "The seed is the job file's own."
     return tag(
@@ -148,6 +150,26 @@ def _repeat(page: Page) -> Html:
                 ),
                 tag("p", "The same request with another seed.", class_="dim"),
                 _job_text(page, other_seed(seed, page.job["id"]), "other"),
+            ),
+            class_="pair",
+        ),
+        id="repeat",
+    )
+
+
+def _again(page: Page) -> Html:
+    """No seed had a part in it: the job file as it is makes the same of the same recordings."""
+    return tag(
+        "section",
+        tag("div", tag("h2", "Repeat"), tag("p", "Save as a .yaml file and drop it into the inbox.", class_="dim"), class_="head"),
+        tag(
+            "div",
+            tag(
+                "div",
+                tag("div", tag("h3", "The same again"), _button("Copy repeat", "same"), class_="row"),
+                tag("pre", page.job["document"], id="same", class_="file", tabindex="0", aria_label="Job file"),
+                tag("p", "Or from the checkout:", class_="dim"),
+                tag("pre", resubmit(page.place)),
             ),
             class_="pair",
         ),

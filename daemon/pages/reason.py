@@ -13,6 +13,8 @@ RETRY = "./drophammer retry {id}"
 ADVICE = {
     "invalid": "The request itself is wrong, so trying again would not help. Correct {place}/job.yaml where the\n"
     "message says, and drop it into the inbox as a new job.",
+    "invalid audio": "What was dropped cannot be worked on as it is, so trying again would not help. Put another recording in its place:\n"
+    "new content starts a new job by itself. Or drop a job file with other values; {place}/job.yaml is a start.",
     "transient": "Something around the job was in the way. Mend what the message names, then\n    " + RETRY,
     "out_of_memory": "Memory ran out. Ask for less at once (shorter or fewer items, a smaller model), or free memory and\n    " + RETRY,
     "timeout": "The step took longer than it was given. Give it more with `timeout:` in the job file and drop it again, or\n    " + RETRY,
@@ -52,7 +54,7 @@ def _lines(page: Page) -> Iterator[str]:
     for name, attempt in _bad_ends(page):
         yield ""
         yield f"Step {name}, run {attempt['run']}, attempt {attempt['number']}: {_how(attempt)}"
-        if attempt["message"]:
+        if attempt["message"] and attempt["message"] not in headline(page):
             yield indent(visible(attempt["message"]), "    ")
     yield ""
     yield "What to do"
@@ -78,7 +80,8 @@ def _meaning(page: Page) -> str:
     if page.job["state"] == "cancelled":
         return "cancelled"
     ends = [attempt for _, attempt in _bad_ends(page) if attempt["outcome"] != "cancelled"]
-    return (ends[-1]["meaning"] or ends[-1]["outcome"]) if ends else ""
+    meaning = (ends[-1]["meaning"] or ends[-1]["outcome"]) if ends else ""
+    return "invalid audio" if meaning == "invalid" and page.job["origin"] == "audio" else meaning
 
 
 def _how(attempt: Mapping[str, Any]) -> str:

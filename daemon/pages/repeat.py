@@ -60,6 +60,11 @@ def other_seed(seed: int, job_id: str) -> int:
     return drawn if drawn != seed else (drawn + 1) % SEEDS
 
 
+def resubmit(place: str) -> str:
+    """Return the shell command that submits a published `job.yaml` as it is."""
+    return f"./drophammer submit {shlex.quote(f'{place}/job.yaml')}"
+
+
 def command(place: str, name: str, seed: int, text: SeededText | None) -> str | None:
     """Return the shell command that repeats a job from its published `job.yaml`; None when no single line does.
 
@@ -72,7 +77,7 @@ def command(place: str, name: str, seed: int, text: SeededText | None) -> str | 
     """
     source = shlex.quote(f"{place}/job.yaml")
     if text is not None and text.named:
-        return f"./drophammer submit {source}"
+        return resubmit(place)
     if text is not None and text.plain:
         copy = shlex.quote(f"{name}.yaml")
         return f"(echo 'seed: {seed}'; cat {source}) > {copy} && ./drophammer submit {copy}"

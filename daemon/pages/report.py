@@ -12,6 +12,7 @@ from daemon.pages.formats import date, grouped, size, time_of_day, took
 from daemon.pages.markdown import code, escape, fenced, table
 from daemon.pages.view import FIRST, File, Item, Mark, Page, Step
 
+PROMPT, PROMPT_UNREAD = "prompt", "prompt (for models that read; not read by the built-in instrument)"
 PROCEDURAL = "the built-in instrument stood in for a model that is not here"
 
 
@@ -28,14 +29,14 @@ def _opening(page: Page) -> Iterator[str]:
         yield f"**PROCEDURAL**: {PROCEDURAL}."
     if job["state"] != "done":
         yield f"**{escape(job['state'])}**: {escape(reason.headline(page))}\n\n{fenced(reason.advice(page), 'text')}"
-    length = page.result.items[0].length if page.result and len(page.result.items) == 1 and job["state"] == "done" else ""
+    length = page.headliner.length if page.headliner and job["state"] == "done" else ""
     rows = [
         ("Job", code(job["id"])),
         ("State", escape(job["state"]) + (f", failures: {job['failures']}" if job["failures"] else "")),
         ("Finished", escape(date(job["finished_at"]))),
         ("Took", took(page.took_s)),
         ("Length", length),
-        ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "")),
+        ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "") if page.seeded else ""),
         ("Made from", code(job["from_job"]) if job["from_job"] else ""),
         ("Licence", ", ".join(map(escape, page.licences))),
     ]
@@ -57,7 +58,8 @@ def _results(page: Page) -> Iterator[str]:
             ],
         )
         if step.prompt:
-            yield f"Prompt of all: {escape(step.prompt)}"
+            read = all(item.prompt_read for item in step.items)
+            yield f"{PROMPT if read else PROMPT_UNREAD} of all: {escape(step.prompt)}"
         details = [line for item in step.items for line in _details(item, step.prompt)]
         if details:
             yield "\n".join(details)
@@ -67,7 +69,7 @@ def _details(item: Item, shared: str) -> Iterator[str]:
     rest = "; ".join(f"{escape(entry.name)} {escape(entry.text)}" for entry in item.measurements if entry.key not in FIRST)
     lines = {
         "PROCEDURAL": PROCEDURAL if item.procedural else "",
-        "prompt": "" if item.prompt == shared else escape(item.prompt),
+        PROMPT if item.prompt_read else PROMPT_UNREAD: "" if item.prompt == shared else escape(item.prompt),
         "sections": _marks(item, item.sections),
         "tracks": _marks(item, item.tracks),
         "measured": rest,
@@ -163,6 +165,10 @@ def _request(page: Page) -> Iterator[str]:
     yield "## Request"
     yield fenced(job["document"], "yaml")
     yield "## Repeat"
+    if not page.seeded:
+        yield "Nothing in it was drawn: the same job file makes the same of the same recordings."
+        yield fenced(repeat.resubmit(page.place), "sh")
+        return
     line = repeat.command(page.place, page.name, seed, page.text)
     if page.text is None:
         yield f"Write `seed: {seed}` at the top level of the job file above, and drop it into the inbox."

@@ -78,6 +78,8 @@ class Item:
     files: tuple[File, ...]
     duration_s: float | None
     prompt: str
+    prompt_read: bool
+    """False where the built-in instrument played: it goes by the style's settings and only records the words."""
     seed: str
     licence: str
     measurements: tuple[Measurement, ...]
@@ -164,6 +166,20 @@ class Page:
         return next((step for step in reversed(self.steps) if step.audible), None)
 
     @property
+    def headliner(self) -> Item | None:
+        """The one item whose measurements stand at the top: the result, or an analysis that is all there is."""
+        if self.result:
+            return self.result.items[0] if len(self.result.items) == 1 else None
+        items = [item for step in self.steps for item in step.items]
+        return items[0] if len(items) == 1 else None
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed had a part in what was made; where nothing was made there is no telling."""
+        items = [item for step in self.steps for item in step.items]
+        return not items or any(item.seed for item in items)
+
+    @property
     def took_s(self) -> float | None:
         """From the first step's start to the last one's end."""
         try:
@@ -210,6 +226,7 @@ def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
         files=tuple(files),
         duration_s=_time(facts.get("duration_s")),
         prompt=visible(facts.get("prompt") or "").strip(),
+        prompt_read=facts.get("model") != "procedural",
         seed=value_of("seed", facts["seed"]) if facts.get("seed") is not None else "",
         licence=one_line(facts.get("licence") or ""),
         measurements=_measurements(facts),

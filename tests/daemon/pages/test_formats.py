@@ -64,6 +64,8 @@ def test_sizes_never_need_four_digits(size_bytes: int | None, text: str) -> None
         ("times", [0.1, 0.2], "Times", "2 entries"),
         ("parts", ["kick", "bass"], "Parts", "kick, bass"),
         ("_s", 1.5, "S", "1.5 s"),
+        ("seam", {"jump": 0.336, "flux_inside": True, "dip_db": -0.86}, "Seam", "jump 0.336, flux inside yes, dip \N{MINUS SIGN}0.9 dB"),
+        ("seam", {"jump": [1]}, "Seam", '{"jump": [1]}'),
     ],
 )
 def test_facts_are_named_and_carry_their_unit(key: str, value: Any, name: str, text: str) -> None:

@@ -160,6 +160,26 @@ def test_prompt_and_seed_stand_under_each_stem(demo: Made) -> None:
     assert {"4001", "4002", "4003"} <= {data for place, data in document.texts if place == "dd"}
 
 
+def test_prompt_that_nothing_read_is_called_so(demo: Made) -> None:
+    unread = "the built-in instrument goes by the style's settings"
+    assert document_of(demo).text.count(unread) == 4
+    for step in demo[1]["steps"]:
+        for item in step["items"]:
+            item["facts"]["model"] = "musicgen-small"
+    assert unread not in document_of(demo).text
+
+
+def test_analysis_alone_stands_at_the_top_without_a_seed_that_had_no_part(demo: Made) -> None:
+    folder, manifest = demo
+    grid = manifest["steps"][-1]
+    assert grid["handler"] == "beats"
+    document = document_of((folder, manifest | {"steps": [grid]}))
+    assert "Tempo" in [data for place, data in document.texts if place == "dt"]
+    assert "Seed" not in document.text and "A variation" not in document.text
+    assert "./drophammer submit outbox/20261121-020315-industrial-set-0042/job.yaml" in document.text
+    assert "A variation" in document_of(demo).text
+
+
 def test_long_prompt_is_folded_and_still_whole(demo: Made) -> None:
     prompt = "struck steel, pipes, sheet metal; " * 9
     demo[1]["steps"][0]["items"][0]["facts"]["prompt"] = prompt

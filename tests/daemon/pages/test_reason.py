@@ -48,6 +48,22 @@ def test_advice_fits_what_the_error_means(failed: Made, outcome: str, meaning: s
     assert words in (folder / "reason.txt").read_text(encoding="utf-8")
 
 
+def test_dropped_audio_that_cannot_be_read_is_to_be_replaced_not_its_job_file(failed: Made, changed: Callable[..., dict[str, Any]]) -> None:
+    folder, manifest = failed
+    manifest["steps"][1]["attempts"][-1] |= {"outcome": "failed", "meaning": "invalid"}
+    write(folder, changed(manifest, origin="audio"))
+    text = (folder / "reason.txt").read_text(encoding="utf-8")
+    assert "Put another recording in its place" in text and "Correct" not in text
+
+
+def test_message_that_is_the_reason_stands_once(failed: Made, changed: Callable[..., dict[str, Any]]) -> None:
+    folder, manifest = failed
+    message = "kick.wav: cannot be read as audio"
+    manifest["steps"][1]["attempts"][-1]["message"] = message
+    write(folder, changed(manifest, reason=f"step mix: {message}"))
+    assert (folder / "reason.txt").read_text(encoding="utf-8").count(message) == 1
+
+
 def test_cancelled_job_says_how_to_go_on(failed: Made, changed: Callable[..., dict[str, Any]]) -> None:
     folder, manifest = failed
     write(folder, changed(manifest, state="cancelled", reason="cancelled"))
