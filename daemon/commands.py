@@ -139,8 +139,7 @@ class Commands:
                 if worker.work["job_id"] == job:
                     running += 1
                     core.after(lambda lane=lane, worker=worker: lane.ask_to_cancel(worker))
-        if not running:
-            self.service.progress.job_may_be_over(job)
+        self.service.progress.job_may_be_over(job)
         log.info("cancel asked", job_id=job, running_steps=running)
         return {"job": job, "running_steps": running}
 
@@ -151,8 +150,9 @@ class Commands:
             raise Refused(
                 f"{job} is {row['state']}: only failed and cancelled jobs are retried (submit its job.yaml to run it again)"
             )
-        staged = core.outbox.staging / job
-        kept = staged.exists()
+        kept = (core.outbox.staging / job).exists()
+        if not kept and core.obstacle:  # What was finished may only be out of sight.
+            raise Refused(f"{job} is not retried now: {core.obstacle}")
         if not kept:
             core.ledger.connection.execute("DELETE FROM artifacts WHERE job_id = ?", (job,))
             # What a step goes over is made anew and may differ: its runs are laid out again then.
@@ -178,11 +178,11 @@ class Commands:
             state=WAITING,
             reason=None,
             cancel_asked=0,
-            failures=0,
             folder=None,
             finished_at=None,
             wait_until=timestamp(core.now() + timedelta(seconds=core.settings.input_timeout)),
         )
+        self.service.progress.count_failures(job)
         log.info("retried", job_id=job, kept_finished_items=kept)
         self.service.readiness.look(job)
         return {"job": job, "kept": kept}

@@ -41,6 +41,8 @@ class Core:
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     errands: Errands = None  # type: ignore[assignment]
+    messenger: Errands = None  # type: ignore[assignment]
+    """What goes out once a job is published. A drive or a phone that does not answer holds up nobody else's job."""
     inbox: Inbox = None  # type: ignore[assignment]
     acts: list[Act] = field(default_factory=list)
     draining: bool = False

@@ -20,7 +20,8 @@ log = structlog.get_logger()
 
 NEXT_RUNS = """
 SELECT runs.*, steps.name AS step, steps.handler, steps.params, steps.inputs, steps.sources, steps.timeout_s, jobs.name AS job_name,
-       jobs.seed, jobs.from_job, jobs.state AS job_state
+       jobs.seed, jobs.from_job, jobs.state AS job_state,
+       steps.state AS step_state
 FROM runs JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = runs.job_id
 WHERE runs.state = 'queued' AND runs.lane = ? AND (runs.not_before IS NULL OR runs.not_before <= ?)
 ORDER BY runs.priority DESC, runs.id LIMIT ?
@@ -77,7 +78,7 @@ class Dispatch:
             unit=None,
             started_at=run["started_at"] or now,
         )
-        if run["started_at"] is None:
+        if run["step_state"] != RUNNING:
             ledger.connection.execute(
                 "UPDATE steps SET state = ?, started_at = coalesce(started_at, ?) WHERE id = ?",
                 (RUNNING, now, run["step_id"]),

@@ -1,6 +1,7 @@
-"""Everything that may take long and is not a worker's: one thread that does it and answers with events.
+"""Everything that may take long and is not a worker's: threads that do it and answer with events.
 
-Hashing new audio, assembling finished jobs, delivering copies, sweeping. An errand reads the ledger through a connection
+One hashes new audio, assembles finished jobs and sweeps; another delivers copies and runs the commands of `on_done`
+and `on_failed`, which may hang. An errand reads the ledger through a connection
 of its own and never writes it; what it returns runs on the main thread, inside a transaction.
 """
 
@@ -37,20 +38,28 @@ class Errands:
     """
 
     def __init__(
-        self, paths: Paths, post: Callable[[Event], None], together: Callable[[sqlite3.Connection, Sequence[str]], Then]
+        self,
+        paths: Paths,
+        post: Callable[[Event], None],
+        together: Callable[[sqlite3.Connection, Sequence[str]], Then],
+        name: str = "errands",
     ) -> None:
         self.paths = paths
         self.post = post
         self.together = together
+        self.assembling: set[str] = set()
+        """Jobs asked for and not answered yet: a folder that is being published must not be written again."""
         self.waiting: queue.SimpleQueue[Errand | str | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._work, name="errands", daemon=True)
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self.thread.start()
 
     def send(self, errand: Errand) -> None:
         self.waiting.put(errand)
 
     def assemble(self, job_id: str) -> None:
-        self.waiting.put(job_id)
+        if job_id not in self.assembling:
+            self.assembling.add(job_id)
+            self.waiting.put(job_id)
 
     def stop(self) -> None:
         """Finish what is queued, then end."""

@@ -96,7 +96,10 @@ class Outbox:
                 log.exception("assembling failed", job_id=job_id)
         ledger.execute("COMMIT")
         if whole:
-            self._sync_filesystem()
+            try:
+                self._sync_filesystem()
+            except OSError as error:
+                return dict.fromkeys(job_ids, f"{type(error).__name__}: {error}")
         return problems
 
     def _assemble(self, ledger: sqlite3.Connection, job_id: str, *, sync: bool) -> None:
@@ -152,11 +155,16 @@ class Outbox:
     def clear_staging(self, job_id: str) -> None:
         folder = self.staging / job_id
         try:
-            for entry in os.scandir(folder):
-                os.rmdir(entry.path)  # Of a job that went well only empty folders are left.
+            for name in os.listdir(folder):
+                os.rmdir(folder / name)  # Of a job that went well only empty folders are left.
             os.rmdir(folder)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def set_aside(self, job_id: str) -> str:
+        """Take a job's staging from it at once, so that a retry cannot find it half removed; returns its new name."""
+        os.rename(self.staging / job_id, self.staging / f".gone-{job_id}")
+        return f".gone-{job_id}"
 
     def staged_jobs(self) -> list[str]:
         try:
@@ -172,21 +180,27 @@ class Outbox:
         if source.exists():
             if target.exists():  # A failed job that was retried and failed again.
                 os.rename(target, self.staging / job_id / f".old-{os.stat(target).st_ino}")
+            target.parent.mkdir(exist_ok=True)  # People clean up failed/ by removing it.
             os.rename(source, target)
         return target
 
     def point_latest(self, job_id: str) -> None:
         """Let `latest` lead to a job that is done. A file of that name which is no link of ours is left alone."""
         link, new = self.root / "latest", self.root / ".latest"
-        if link.is_symlink() or not link.exists():
+        if not link.is_symlink() and link.exists():
+            return
+        try:
             new.unlink(missing_ok=True)
             new.symlink_to(job_id)
             os.replace(new, link)
+        except OSError as error:  # A filesystem without links, such as exFAT. The job is published all the same.
+            log.warning("`latest` cannot be pointed at the newest job", job_id=job_id, error=str(error))
 
     def sync(self) -> None:
         """Make renames durable."""
         for folder in (self.root, self.settings.paths.failed):
-            sync_path(folder)
+            if folder.exists():
+                sync_path(folder)
 
 
 def write(path: Path, text: str) -> None:

@@ -24,19 +24,25 @@ class Progress:
     def run_ended(self, job_id: str, step_id: int, state: str, reason: str) -> None:
         """A run is done, failed or cancelled for good."""
         ledger = self.core.ledger
-        counts = dict(ledger.rows("SELECT state, count(*) FROM runs WHERE step_id = ? GROUP BY state", step_id))
-        if any(counts.get(open_state) for open_state in (WAITING, QUEUED, "running")):
-            if state == FAILED:
-                ledger.connection.execute("UPDATE jobs SET failures = failures + 1 WHERE id = ?", (job_id,))
-            return
         step = ledger.row("SELECT * FROM steps WHERE id = ?", step_id)
+        counts = dict(ledger.rows("SELECT state, count(*) FROM runs WHERE step_id = ? GROUP BY state", step_id))
+        if state == FAILED and step["for_each"]:
+            self.count_failures(job_id)
+        if any(counts.get(open_state) for open_state in (WAITING, QUEUED, "running")):
+            return
         succeeded = counts.get(DONE, 0)
         outcome = CANCELLED if counts.get(CANCELLED) else DONE if succeeded >= step["min_success"] else FAILED
-        if state == FAILED and outcome == DONE:
-            ledger.connection.execute("UPDATE jobs SET failures = failures + 1 WHERE id = ?", (job_id,))
         if outcome == FAILED and step["for_each"]:
             reason = f"{succeeded} of {sum(counts.values())} runs succeeded, {step['min_success']} must; last: {reason}"
         self._step_ended(step, outcome, reason)
+
+    def count_failures(self, job_id: str) -> None:
+        """Write down how many runs of steps that go over many things have failed."""
+        self.core.ledger.connection.execute(
+            "UPDATE jobs SET failures = (SELECT count(*) FROM runs JOIN steps ON steps.id = runs.step_id "
+            "WHERE runs.job_id = jobs.id AND runs.state = 'failed' AND for_each IS NOT NULL) WHERE id = ?",
+            (job_id,),
+        )
 
     def _step_ended(self, step: sqlite3.Row, outcome: str, reason: str) -> None:
         ledger, job_id = self.core.ledger, step["job_id"]
@@ -52,14 +58,18 @@ class Progress:
     def begin_next(self, job_id: str) -> None:
         """Queue every step whose needs are met."""
         ledger = self.core.ledger
-        steps = ledger.rows("SELECT * FROM steps WHERE job_id = ?", job_id)
+        steps = ledger.rows("SELECT * FROM steps WHERE job_id = ? ORDER BY position", job_id)
         done = {step["name"] for step in steps if step["state"] == DONE}
         for step in steps:
             if step["state"] == WAITING and done.issuperset(json.loads(step["needs"])):
                 if step["for_each"]:
+                    if ledger.value("SELECT state FROM steps WHERE id = ?", step["id"]) != WAITING:
+                        continue  # One before it had nothing to go over, which has ended the job.
                     self._expand(step, json.loads(step["for_each"]))
                 else:
-                    ledger.update("steps", step["id"], state=QUEUED)
+                    ledger.connection.execute(
+                        "UPDATE steps SET state = ? WHERE id = ? AND state = ?", (QUEUED, step["id"], WAITING)
+                    )
                     ledger.connection.execute(
                         "UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING)
                     )
@@ -132,6 +142,8 @@ class Progress:
             "SELECT count(*) FROM steps WHERE job_id = ? AND state IN (?, ?, 'running')", job_id, WAITING, QUEUED
         )
         if open_runs == 0:
+            if self.outcome(job_id) == DONE:  # Its last step was quicker than the one who cancelled it.
+                self.core.ledger.update("jobs", job_id, reason=None, cancel_asked=0)
             self.core.after(lambda: self.core.errands.assemble(job_id))
 
     def outcome(self, job_id: str) -> str:

@@ -42,6 +42,7 @@ class Publication:
         return lambda: self._assembled(problems)
 
     def _assembled(self, problems: dict[str, str | None]) -> None:
+        self.core.errands.assembling.difference_update(problems)
         for job_id, problem in problems.items():
             if self.core.ledger.value("SELECT state FROM jobs WHERE id = ?", job_id) in (*ENDED, PUBLISHING):
                 continue  # Asked for twice: the first has published it.
@@ -84,6 +85,8 @@ class Publication:
     def published(self, event: Published) -> None:
         """Write that jobs have ended; only now do `wait` and the commands of on_done hear of it."""
         for job_id in event.job_ids:
+            if self.core.ledger.value("SELECT state FROM jobs WHERE id = ?", job_id) != PUBLISHING:
+                continue  # Said before.
             state = self.progress.outcome(job_id)
             folder = self.core.outbox.folder_of(job_id, state)
             self.core.ledger.update("jobs", job_id, state=state, folder=str(folder), finished_at=self.core.stamp())
@@ -93,7 +96,7 @@ class Publication:
 
     def _announce(self, job: sqlite3.Row) -> None:
         if job["state"] == DONE:
-            self.core.errands.send(lambda ledger: self.hand_out(ledger, job))
+            self.core.messenger.send(lambda ledger: self.hand_out(ledger, job))
         commands = self.core.settings.on_done if job["state"] == DONE else self.core.settings.on_failed
         for command in commands:
             facts = {
@@ -104,10 +107,10 @@ class Publication:
                 "reason": job["reason"] or "",
             }
             words = [fill(word, facts) for word in command]
-            self.core.errands.send(lambda ledger, words=words: _run_command(words, job["id"]))
+            self.core.messenger.send(lambda ledger, words=words: _run_command(words, job["id"]))
 
     def hand_out(self, ledger: sqlite3.Connection, job: sqlite3.Row) -> None:
-        """On the errands thread: copies that the job asked for, then the emptied staging folder."""
+        """On the messenger's thread: copies that the job asked for, then the emptied staging folder."""
         wanted = json.loads(job["deliver"]) if job["deliver"] else {}
         folder = Path(job["folder"])
         rows = ledger.execute(
@@ -142,7 +145,10 @@ class Publication:
             inputs = ledger.execute(
                 "SELECT inputs FROM attempts WHERE run_id = ? AND outcome = 'done'", (row["run"],)
             ).fetchone()
-            sources = [Path(entry["path"]) for entry in json.loads(inputs["inputs"])]
+            # None: of a run that failed later. Ours: nothing is added to a folder that is published.
+            sources = [Path(entry["path"]) for entry in json.loads(inputs["inputs"])] if inputs else []
+            if any(source.is_relative_to(self.core.outbox.root) for source in sources):
+                continue
             if len(sources) == 1 and row["kind"] == "primary":
                 name = sources[0].stem + Path(row["published"]).suffix
                 placed = deliver(sources[0].parent, [(Path(job["folder"]) / row["published"], name)], clash)

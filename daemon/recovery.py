@@ -71,10 +71,10 @@ class Recovery:
         for job_id in self.core.outbox.staged_jobs():
             job = self.core.ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
             if job is None:
-                self.core.errands.send(lambda ledger, job_id=job_id: self.core.outbox.clear(job_id))
+                self.core.errands.send(lambda ledger, job_id=job_id: self.core.outbox.clear_staging(job_id))
             elif job["state"] == DONE:
                 # Its staging goes last: while it is there, copies may not have been delivered.
-                self.core.errands.send(lambda ledger, job=job: self.publication.hand_out(ledger, job))
+                self.core.messenger.send(lambda ledger, job=job: self.publication.hand_out(ledger, job))
 
 
 def _group(number: int) -> list[int]:

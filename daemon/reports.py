@@ -15,6 +15,11 @@ from daemon.progress import Progress
 
 log = structlog.get_logger()
 
+JOB_IS_STOPPING = (
+    "SELECT cancel_asked OR EXISTS (SELECT 1 FROM steps WHERE job_id = jobs.id AND state IN ('failed', 'cancelled')) "
+    "FROM jobs WHERE id = ?"
+)
+"""Nothing of a job that was cancelled, or of which a step has failed, is tried again."""
 PROGRESS_EVERY_S = 0.5
 """A run's progress reaches the ledger at most this often."""
 
@@ -187,7 +192,7 @@ class Reports:
             run["interruptions"] + (outcome == "interrupted"),
         )
         verdict = judge(outcome, meaning, message, tally, retries=run["retries"], backoff_s=core.settings.backoff)
-        if verdict.state == QUEUED and core.ledger.value("SELECT cancel_asked FROM jobs WHERE id = ?", run["job_id"]):
+        if verdict.state == QUEUED and core.ledger.value(JOB_IS_STOPPING, run["job_id"]):
             verdict = judge("cancelled", None, message, tally, retries=0, backoff_s=0)
         if verdict.state != DONE:
             # What an unfinished item has left behind is made again.

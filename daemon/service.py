@@ -97,6 +97,7 @@ class Service:
         self.publication = Publication(core, self.progress)
         self.recovery = Recovery(core, self.reports, self.progress, self.publication)
         core.errands = Errands(settings.paths, self.post, self.publication.assemble)
+        core.messenger = Errands(settings.paths, self.post, self.publication.assemble, name="messenger")
         self.known_drops = dict(ledger.rows("SELECT path, identity FROM drops"))
         core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
         self.timetable = Timetable(core, self.intake)
@@ -304,6 +305,7 @@ class Service:
                 lane.end(worker, "drain")
                 lane.reap(worker)
         core.errands.stop()
+        core.messenger.stop()
         rest: list[Event] = []
         while not self.events.empty():
             event = self.events.get()

@@ -13,6 +13,9 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 2.0
 PRUNE_EVERY_S = 600.0
+PRUNE_AGAIN_S = 5.0
+"""While there is more to remove than is removed at once."""
+PRUNED_AT_ONCE = 5000
 
 
 class Upkeep:
@@ -46,12 +49,15 @@ class Upkeep:
     def _prune(self) -> None:
         core = self.core
         old = timestamp(later(core.now(), -core.settings.retention.events))
-        removed = core.ledger.prune(old)
-        if removed:
+        removed = core.ledger.prune(old, PRUNED_AT_ONCE)
+        if removed == PRUNED_AT_ONCE:
+            self.prune_at = core.monotonic() + PRUNE_AGAIN_S
+        elif removed:
             log.info("old log lines removed", lines=removed, before=old)
         stale = timestamp(later(core.now(), -core.settings.retention.staging))
         staged = core.outbox.staged_jobs()
         for job_id in staged:
             row = core.ledger.row("SELECT state, finished_at FROM jobs WHERE id = ?", job_id)
             if row and row["state"] in ("failed", "cancelled") and (row["finished_at"] or "9") < stale:
-                core.errands.send(lambda ledger, job_id=job_id: core.outbox.clear_staging(job_id))
+                gone = core.outbox.set_aside(job_id)
+                core.errands.send(lambda ledger, gone=gone: core.outbox.clear_staging(gone))
