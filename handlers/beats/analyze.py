@@ -65,12 +65,16 @@ def _analyze(item: int, file: InputFile, params: BeatsParams, context: Context, 
     context.check_cancelled()
     found = track(strength, info.duration_s, params.tempo)
     if found.tempo_bpm is None:
-        near = f" near {params.tempo:g} BPM" if params.tempo else ""
-        context.log(f"{file.label}: no beat was found{near}", source=file.label, onsets=len(found.onsets_s))
+        if params.tempo:
+            context.warn(
+                f"{file.label}: no beat was found near {params.tempo:g} BPM; without `tempo` all from 40 to 240 are looked at"
+            )
+        else:
+            context.log(f"{file.label}: no beat was found", source=file.label, onsets=len(found.onsets_s))
     context.check_cancelled()
     image, result = context.workdir / f"{item}.png", context.workdir / f"{item}.json"
     tempo = "no beat" if found.tempo_bpm is None else f"{found.tempo_bpm:.2f} BPM"
-    draw_columns(image, columns, info.sample_rate, beats_s=found.beats_s, title=f"{file.label}  {tempo}")
+    draw_columns(image, columns, info.sample_rate, beats_s=found.beats_s, title=f"{file.title}  {tempo}")
     document = _document(found, file.label, info.duration_s)
     result.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     context.emit(item, image, "sidecar", label="picture")

@@ -87,6 +87,9 @@ def track(strength: np.ndarray, duration_s: float, tempo_bpm: float | None = Non
         beats_s, tempo = lay_grid(period_s, phase_s, onsets_s, duration_s), 60 / period_s
     if _count_near(onsets_s, beats_s) < LEAST_ON_BEAT:
         return none
+    if tempo_bpm and not tempo_bpm / (1 + HINT) <= tempo <= tempo_bpm * (1 + HINT):
+        # The tracker went where the beats are, and the statement was wrong: neither is to be passed off as the other.
+        return none
     return Beats(tempo, confidence, line is not None, beats_s, onsets_s)
 
 
