@@ -146,6 +146,12 @@ class InputFile:
     sidecars: Mapping[str, Path] = field(default_factory=dict)
     """Its sidecars by label, such as `grid`."""
 
+    @property
+    def title(self) -> str:
+        """What a track list or a picture calls it: a file by its name without folder and suffix, an item as `beds/3`."""
+        named_by_path = self.label.startswith((".", "/", "~")) or Path(self.label).suffix
+        return Path(self.label).stem if named_by_path else self.label
+
 
 @dataclass(frozen=True)
 class ItemRecord:

@@ -66,10 +66,11 @@ class Timeline:
         ]
 
     def tracks(self) -> list[dict[str, str | float]]:
-        """`label`, `start_s` and `end_s` of every piece; a crossfade belongs to both."""
+        """`label`, `source`, `start_s` and `end_s` of every piece; a crossfade belongs to both."""
         return [
             {
-                "label": clip.source.file.label,
+                "label": clip.source.file.title,
+                "source": clip.source.file.label,
                 "start_s": round(clip.start / self.sample_rate, 6),
                 "end_s": round(clip.end / self.sample_rate, 6),
             }

@@ -178,7 +178,7 @@ def _deliver(item: int, pad: Pad, source: InputFile, info: AudioInfo, context: C
     context.check_cancelled()
     path, image = context.workdir / f"{item}.wav", context.workdir / f"{item}.png"
     begin_s, end_s = (pad.start - pad.fade) / rate, (pad.start + pad.length) / rate
-    origin = f"{source.label} {clock(begin_s, tenths=True)} to {clock(end_s, tenths=True)}"
+    origin = f"{source.title} {clock(begin_s, tenths=True)} to {clock(end_s, tenths=True)}"
     tags = {
         "title": f"{context.job_name} {context.step} {item}",
         "comment": f"loop from {origin}",
