@@ -67,7 +67,9 @@ def published_once(house: House) -> list[str]:
         if not (house.inbox / "accepted" / f"{job_id}.yaml").is_file():
             wrong.append(f"{job_id}: its file is not in accepted/")
     wrong += [f"{name} was published, and the ledger has no such job" for name in folders if name not in jobs]
-    twice = house.rows("SELECT run_id, item, label, published, count(*) AS times FROM artifacts GROUP BY job_id, published HAVING times > 1")
+    twice = house.rows(
+        "SELECT run_id, item, label, published, count(*) AS times FROM artifacts GROUP BY job_id, published HAVING times > 1"
+    )
     wrong += [f"{row['published']} is in the ledger {row['times']} times" for row in twice]
     return wrong
 
@@ -95,7 +97,11 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     def mount(folder: Path, size: str = "4m") -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "drophammer-test", str(folder)], capture_output=True, text=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "drophammer-test", str(folder)],
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             pytest.skip(f"no filesystem can be mounted here: {done.stderr.strip()}")
         mounted.append(folder)

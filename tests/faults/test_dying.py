@@ -40,6 +40,13 @@ def test_a_worker_goes_when_its_daemon_is_killed(running: BreakableHouse) -> Non
     eventually(lambda: not alive(worker), "the worker is gone", 10)
 
 
+def test_a_worker_that_can_hear_nothing_goes_when_its_daemon_is_killed(running: BreakableHouse) -> None:
+    worker = busy(running, deaf=True)
+    time.sleep(0.5)  # It is deep in its step.
+    running.kill()
+    eventually(lambda: not alive(worker), "the worker is gone", 10)
+
+
 def test_a_stopped_worker_goes_when_its_daemon_is_killed(running: BreakableHouse) -> None:
     worker = busy(running)
     os.kill(worker, signal.SIGSTOP)
@@ -82,7 +89,10 @@ def test_a_worker_that_outlived_its_daemon_is_killed_before_anything_starts(
     running.start()
     assert not alive(stranger.pid)
     running.ended("long")
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts ORDER BY id")] == ["interrupted", "done"]
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts ORDER BY id")] == [
+        "interrupted",
+        "done",
+    ]
 
 
 def test_a_process_that_only_has_a_dead_workers_number_is_left_alone(
@@ -137,7 +147,10 @@ def test_a_worker_that_dies_idle_costs_no_job_anything(running: BreakableHouse) 
     running.ended("first")
     (worker,) = [entry["pid"] for entry in running.ask("status")["lanes"]["cpu"]["workers"]]
     os.kill(worker, signal.SIGKILL)
-    eventually(lambda: not any(entry["pid"] == worker for entry in running.ask("status")["lanes"]["cpu"]["workers"]), "it is forgotten")
+    eventually(
+        lambda: not any(entry["pid"] == worker for entry in running.ask("status")["lanes"]["cpu"]["workers"]),
+        "it is forgotten",
+    )
     running.drop("second.yaml", {"do": "wreck"})
     running.ended("second")
     assert {row["outcome"] for row in running.rows("SELECT outcome FROM attempts")} == {"done"}

@@ -17,7 +17,9 @@ MARKER = ".drophammer-outbox"
 
 def parked(house: BreakableHouse, words: str) -> str:
     """Wait until `status` shows why everything is parked."""
-    return eventually(lambda: (reason := house.ask("status")["obstacle"]) and words in reason and reason, f"parked: {words}")
+    return eventually(
+        lambda: (reason := house.ask("status")["obstacle"]) and words in reason and reason, f"parked: {words}"
+    )
 
 
 def goes_on(house: BreakableHouse) -> None:
@@ -56,7 +58,9 @@ def test_without_its_marker_nothing_is_published_or_begun_until_it_is_back(runni
     assert published_once(running) == []
 
 
-def test_a_daemon_that_starts_without_the_marker_parks_and_does_not_write_into_the_folder(running: BreakableHouse) -> None:
+def test_a_daemon_that_starts_without_the_marker_parks_and_does_not_write_into_the_folder(
+    running: BreakableHouse,
+) -> None:
     running.drop("first.yaml", {"do": "wreck"})
     running.ended("first")
     assert running.stop() == 0
@@ -140,7 +144,9 @@ def test_a_full_disk_under_the_ledger_loses_nothing(house: BreakableHouse, small
     eventually(lambda: published_once(house) == [], "all are published once")
 
 
-def test_a_read_only_outbox_parks_until_it_can_be_written(house: BreakableHouse, small_disk: Callable[..., Path]) -> None:
+def test_a_read_only_outbox_parks_until_it_can_be_written(
+    house: BreakableHouse, small_disk: Callable[..., Path]
+) -> None:
     small_disk(house.outbox)
     house.start()
     house.drop("first.yaml", {"do": "wreck"})

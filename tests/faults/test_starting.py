@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from daemon.lock import AlreadyRunning, DaemonLock
 from tests.conftest import eventually
 from tests.faults.conftest import BreakableHouse, alive
 
@@ -25,7 +30,15 @@ def test_of_five_daemons_started_at_once_one_stays_and_the_others_name_it(house:
     daemons = []
     for output in outputs:
         with open(output, "wb") as file:
-            daemons.append(subprocess.Popen([sys.executable, "-m", "daemon.service"], cwd=house.home, env=house.environment, stdout=file, stderr=file))
+            daemons.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "daemon.service"],
+                    cwd=house.home,
+                    env=house.environment,
+                    stdout=file,
+                    stderr=file,
+                )
+            )
     try:
         eventually(lambda: sum(daemon.poll() is not None for daemon in daemons) >= 4, "four end")
         (stayed,) = [daemon for daemon in daemons if daemon.poll() is None]
@@ -38,6 +51,20 @@ def test_of_five_daemons_started_at_once_one_stays_and_the_others_name_it(house:
         for daemon in daemons:
             daemon.kill()
             daemon.wait()
+
+
+def test_a_daemon_that_has_only_just_taken_the_lock_is_named_and_not_the_dead_one(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.lock"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    path.write_text(f"{dead.pid}\n")
+    with open(path, "r+") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        timer = threading.Timer(0.3, path.write_text, [f"{os.getpid()}\n"])
+        timer.start()
+        with pytest.raises(AlreadyRunning, match=f"process {os.getpid()} "):
+            DaemonLock(path).take()
+        timer.join()
 
 
 def test_a_dead_daemons_socket_is_no_hindrance(house: BreakableHouse) -> None:
@@ -81,7 +108,12 @@ def test_asked_to_stop_in_the_middle_of_a_step_it_finishes_and_publishes_it(runn
     eventually(lambda: len(running.rows("SELECT 1 FROM attempts WHERE outcome IS NULL")) == 2, "both run")
     assert running.stop() == 0
     assert running.job("short")["state"] == "done", "it was published before the daemon went"
-    states = [row["state"] for row in running.rows("SELECT runs.state FROM runs JOIN jobs ON jobs.id = runs.job_id WHERE name = 'later' ORDER BY runs.id")]
+    states = [
+        row["state"]
+        for row in running.rows(
+            "SELECT runs.state FROM runs JOIN jobs ON jobs.id = runs.job_id WHERE name = 'later' ORDER BY runs.id"
+        )
+    ]
     assert states == ["done", "queued"], "no new step was begun"
     running.start()
     running.ended("later")
@@ -121,12 +153,13 @@ def test_killed_while_it_drains_it_takes_up_where_it_was(running: BreakableHouse
     running.kill()
     running.start()
     running.ended("long")
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts ORDER BY id")] == ["interrupted", "done"]
+    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts ORDER BY id")] == [
+        "interrupted",
+        "done",
+    ]
 
 
 def test_a_run_cut_short_ten_times_is_given_up_and_says_so(house: BreakableHouse) -> None:
-    import sqlite3
-
     house.start()
     house.drop("long.yaml", {"do": "wreck", "seconds": 60})
     eventually(house.worker, "it runs")

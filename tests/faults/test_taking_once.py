@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,7 +14,7 @@ import pytest
 from daemon.core import Core
 from daemon.events import Identity
 from daemon.inbox import take
-from daemon.intake import Intake
+from daemon.intake import Intake, version_of
 from daemon.ledger import Ledger
 from tests.conftest import eventually
 from tests.faults.conftest import BreakableHouse
@@ -82,7 +83,12 @@ def test_files_dropped_under_one_name_in_quick_succession_are_all_taken_or_repla
     """Each drop replaces the last or finds the name free; no version that was once taken is taken again."""
     for number in range(40):
         running.drop("same.yaml", {"do": "wreck", "seed": number})
-    eventually(lambda: not (running.inbox / "same.yaml").exists() and not running.rows("SELECT 1 FROM jobs WHERE state != 'done'"), "at rest")
+    eventually(
+        lambda: (
+            not (running.inbox / "same.yaml").exists() and not running.rows("SELECT 1 FROM jobs WHERE state != 'done'")
+        ),
+        "at rest",
+    )
     seeds = [row["seed"] for row in running.rows("SELECT seed FROM jobs ORDER BY number")]
     assert len(seeds) == len(set(seeds)) and 39 in seeds, seeds
 
@@ -117,6 +123,42 @@ def test_a_file_written_between_read_and_move_goes_back_as_a_new_drop(tmp_path: 
         file.write("items: 2\n")
     intake._move(path, tmp_path, "20261121-020315-job-0001", identity)
     assert [entry.read_text() for entry in tmp_path.glob("*.yaml")] == [JOB + "items: 2\n"]
+
+
+def test_a_newer_version_that_was_read_in_the_same_batch_goes_to_its_own_job(
+    tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB)
+    _, older = take(path, tmp_path)
+    path.write_text("do: wreck\nitems: 2\n")
+    text, newer = take(path, tmp_path)
+    intake.core.ledger.insert(
+        "jobs", id="20261121-020315-job-0002", number=2, name="job", state="waiting", document=text.decode(), origin="inbox",
+        source_path=str(path), source_identity=asdict(newer), seed=1, accepted_at="2026-11-21T02:03:15.000Z",
+    )  # fmt: skip
+
+    def look(moved: Path, inbox: Path) -> Identity | None:
+        if not path.exists():  # In this moment a third version is dropped under the same name.
+            path.write_text("do: wreck\nitems: 3\n")
+        return version_of(moved, inbox)
+
+    monkeypatch.setattr("daemon.intake.version_of", look)
+    intake._move(path, tmp_path, "20261121-020315-job-0001", older)
+    intake._move(path, tmp_path, "20261121-020315-job-0002", newer)
+    assert [entry.name for entry in (tmp_path / "accepted").iterdir()] == ["20261121-020315-job-0002.yaml"]
+    assert [entry.read_text() for entry in tmp_path.glob("*.yaml")] == ["do: wreck\nitems: 3\n"]
+
+
+def test_a_file_reported_twice_in_one_batch_leaves_the_next_drop_alone(tmp_path: Path, intake: Intake) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB)
+    _, identity = take(path, tmp_path)
+    intake._move(path, tmp_path, "20261121-020315-job-0001", identity)
+    path.write_text("do: wreck\nitems: 2\n")
+    intake._move(path, tmp_path, "20261121-020315-job-0001", identity)
+    assert (tmp_path / "accepted" / "20261121-020315-job-0001.yaml").read_text() == JOB
+    assert path.read_text() == "do: wreck\nitems: 2\n"
 
 
 def test_a_file_that_was_not_exchanged_is_set_aside(tmp_path: Path, intake: Intake) -> None:

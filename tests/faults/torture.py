@@ -127,7 +127,8 @@ class Torture:
 
     def _remember(self) -> None:
         rows = self.house.rows(
-            "SELECT artifacts.job_id, steps.name, runs.each, item FROM artifacts JOIN runs ON runs.id = run_id JOIN steps ON steps.id = step_id")
+            "SELECT artifacts.job_id, steps.name, runs.each, item FROM artifacts JOIN runs ON runs.id = run_id JOIN steps ON steps.id = step_id"
+        )
         made = self._made()
         for row in rows:
             item = (row["job_id"], row["name"], row["each"] or "-", row["item"])

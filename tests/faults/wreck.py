@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from handlers.contract import Handler, Params, Reference, Transient
 
-ENDLESS = "import sys\nwhile True: sys.stdout.write('endless output of a child\\n' * 1000)"
+DEAF = re.compile(r"(a+)+$")
+"""Takes years on forty a's and a b, without once letting another thread of the process run."""
 
 
 class WreckParams(Params):
@@ -25,18 +26,24 @@ class WreckParams(Params):
     """The child prints without end."""
     fails_until: str = ""
     """A file; the last item fails with an error that may pass while it does not exist."""
+    deaf: bool = False
+    """Never listen again."""
     size_kib: int = 0
     """Of each item."""
 
 
-HANDLER = Handler(name="wreck", summary="a handler for tests of faults", params=WreckParams, run="tests.faults.wreck:run")
+HANDLER = Handler(
+    name="wreck", summary="a handler for tests of faults", params=WreckParams, run="tests.faults.wreck:run"
+)
 
 
 def run(params: WreckParams, context) -> None:
     if params.child:
-        program = ENDLESS if params.child_prints else "import time\ntime.sleep(1000)"
-        child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL)
+        command = ["yes", "endless output of a child"] if params.child_prints else ["sleep", "1000"]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         Path(params.child).write_text(f"{child.pid}\n")
+    if params.deaf:
+        DEAF.match("a" * 40 + "b")
     over = ",".join(entry.label for entries in context.inputs.values() for entry in entries) or "-"
     for item in range(1, params.items + 1):
         if item in context.completed:
