@@ -183,6 +183,7 @@ class Commands:
             wait_until=timestamp(core.now() + timedelta(seconds=core.settings.input_timeout)),
         )
         self.service.progress.count_failures(job)
+        self.place_runs()
         log.info("retried", job_id=job, kept_finished_items=kept)
         self.service.readiness.look(job)
         return {"job": job, "kept": kept}
@@ -250,22 +251,24 @@ class Commands:
         core.inbox.configure(core.settings)
         for lane in core.lanes.values():
             lane.configure(core.settings)
-        self._move_runs()
+        self.place_runs()
         self.service.timetable.replace(schedules)
         log.info("configuration reloaded", changed=changed, restart_needed=later)
         core.after(lambda: self.service.notify.send(READY=1))
         return {"changed": changed, "restart_needed": later}
 
-    def _move_runs(self) -> None:
-        """Queued and waiting runs follow their handler to the lane it has now."""
-        for row in self.core.ledger.rows("SELECT DISTINCT handler FROM steps WHERE state IN (?, ?)", QUEUED, WAITING):
-            handler = self.core.registry.get(row["handler"])
-            if handler is not None:
-                lane = self.core.settings.lane_of(handler.name, handler.lane)
-                self.core.ledger.connection.execute(
-                    "UPDATE runs SET lane = ? WHERE state IN ('queued', 'waiting') AND step_id IN (SELECT id FROM steps WHERE handler = ?)",
-                    (lane, handler.name),
-                )
+    def place_runs(self) -> None:
+        """Let everything that has not begun follow its handler to the lane it has now: after a start, a reload, a retry."""
+        for name, handler in self.core.registry.items():
+            lane = self.core.settings.lane_of(name, handler.lane)
+            self.core.ledger.connection.execute(
+                f"UPDATE steps SET lane = ? WHERE handler = ? AND lane != ? AND state NOT IN {ENDED}", (lane, name, lane)
+            )
+            self.core.ledger.connection.execute(
+                "UPDATE runs SET lane = ? WHERE state IN ('queued', 'waiting') AND lane != ? "
+                "AND step_id IN (SELECT id FROM steps WHERE handler = ?)",
+                (lane, lane, name),
+            )
 
 
 def _check(arguments: dict[str, Any]) -> None:

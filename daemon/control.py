@@ -12,6 +12,7 @@ import queue
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_LINE = 1 << 20
 CLIENT_TIMEOUT_S = 60.0
+ACCEPT_PAUSE_S = 0.1
+CLIENTS = 32
+"""Served at once; the others wait in the socket's queue."""
 
 
 class ControlError(Exception):
@@ -50,7 +54,9 @@ def ask(paths: Paths, request: dict[str, Any], timeout_s: float = 10.0) -> dict[
             raise ControlError(f"{paths.socket}: the daemon belongs to another user") from None
         except TimeoutError:
             raise ControlError(f"the daemon did not answer within {timeout_s:g} s") from None
-    if not line:
+        except OSError as error:
+            raise ControlError(f"the daemon went away while it was asked: {error.strerror}") from None
+    if not line.endswith(b"\n"):
         raise ControlError("the daemon closed the connection without an answer")
     answer = json.loads(line)
     if not answer.get("ok"):
@@ -83,6 +89,8 @@ class Control:
         self.paths = paths
         self.post = post
         self.listener: socket.socket | None = None
+        self.stopped = False
+        self.places = threading.BoundedSemaphore(CLIENTS)
 
     def start(self) -> None:
         """Listen. The caller holds the daemon's lock, so a socket file that lies there is a dead one's."""
@@ -95,19 +103,29 @@ class Control:
         threading.Thread(target=self._accept, name="control", daemon=True).start()
 
     def stop(self) -> None:
+        self.stopped = True
         if self.listener is not None:
             self.paths.socket.unlink(missing_ok=True)
             self.listener.close()
 
     def _accept(self) -> None:
-        while True:
+        while not self.stopped:
+            self.places.acquire()
             try:
                 connection, _ = self.listener.accept()
-            except OSError:
-                return
+            except OSError:  # No descriptor is free, or the asker has gone again.
+                self.places.release()
+                time.sleep(ACCEPT_PAUSE_S)
+                continue
             threading.Thread(target=self._serve, args=(connection,), name="control client", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._talk(connection)
+        finally:
+            self.places.release()
+
+    def _talk(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(CLIENT_TIMEOUT_S)
             _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -118,13 +136,15 @@ class Control:
                 with connection.makefile("rb") as stream:
                     while line := stream.readline(MAX_LINE):
                         self._answer(connection, line)
+                        if not line.endswith(b"\n"):
+                            return
             except OSError:
                 return
 
     def _answer(self, connection: socket.socket, line: bytes) -> None:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
             _send(connection, {"ok": False, "error": "a request is one JSON object on one line"})

@@ -13,7 +13,7 @@ import structlog
 from daemon.core import Core
 from daemon.documents.references import ReferenceRefused, resolve
 from daemon.execution import Request
-from daemon.jobs import RUNNING
+from daemon.jobs import BACKOFF_CEILING_S, RUNNING, later, timestamp
 from daemon.lane import Lane, Worker, boot_id
 
 log = structlog.get_logger()
@@ -23,7 +23,7 @@ SELECT runs.*, steps.name AS step, steps.handler, steps.params, steps.inputs, st
        jobs.seed, jobs.from_job, jobs.state AS job_state,
        steps.state AS step_state
 FROM runs JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = runs.job_id
-WHERE runs.state = 'queued' AND runs.lane = ? AND (runs.not_before IS NULL OR runs.not_before <= ?)
+WHERE runs.state = 'queued' AND runs.lane = ? AND (runs.not_before IS NULL OR runs.not_before NOT BETWEEN ? AND ?)
 ORDER BY runs.priority DESC, runs.id LIMIT ?
 """
 
@@ -38,13 +38,15 @@ class Dispatch:
     def fill_lanes(self) -> None:
         """Give every idle worker the next run of its lane, and start workers for what is left."""
         core = self.core
+        # What is to wait longer than anything ever waits was written before the clock was put back.
+        longest = timestamp(later(core.now(), BACKOFF_CEILING_S))
         for lane in core.lanes.values():
             closed = lane.closed(core.now()) is not None
             core.after(partial(lane.let_go, everyone=closed))
             if closed or core.draining or core.obstacle:
                 continue
             idle = lane.idle()
-            runs = core.ledger.rows(NEXT_RUNS, lane.name, core.stamp(), max(lane.settings.workers, 1))
+            runs = core.ledger.rows(NEXT_RUNS, lane.name, core.stamp(), longest, max(lane.settings.workers, 1))
             for worker, run in zip(idle, runs, strict=False):
                 self._start(lane, worker, run)
             if len(runs) > len(idle):
@@ -159,7 +161,11 @@ class Dispatch:
         earlier = prefix == "from" and slash
         step, _, item = (rest if earlier else reference).partition("/")
         entries = self.items(run["from_job"] if earlier else run["job_id"], step, prefix="from/" if earlier else "")
-        return entries[int(item) - 1 : int(item)] if item else entries
+        found = entries[int(item) - 1 : int(item)] if item else entries
+        if not found and (item or earlier):
+            problem = f"{reference}: step {step} of {run['from_job'] if earlier else 'this job'} has {len(entries)} items"
+            return [{"path": "", "label": reference, "sha256": None, "refused": problem}]
+        return found
 
     def items(self, job_id: str, step: str, prefix: str = "") -> list[dict[str, Any]]:
         """The items of a step, in order: path, label, sha256, facts, sidecars."""

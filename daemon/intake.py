@@ -27,6 +27,9 @@ from handlers.contract import HandlerError
 
 log = structlog.get_logger()
 
+DROP_IS_DEALT_WITH = "(sha256 IS NOT NULL OR note IS NOT NULL)"
+"""A recording that was seen, but not hashed before the daemon went, is taken up again."""
+
 
 class Intake:
     """Accepts and rejects."""
@@ -242,7 +245,9 @@ class Intake:
         """Give a dropped recording to the first route that matches; once per route and content."""
         core = self.core
         identity = asdict(event.identity)
-        seen = core.ledger.row("SELECT identity FROM drops WHERE path = ?", os.fsdecode(event.path))
+        seen = core.ledger.row(
+            f"SELECT identity FROM drops WHERE path = ? AND {DROP_IS_DEALT_WITH}", os.fsdecode(event.path)
+        )
         if seen and seen["identity"] == json.dumps(identity):
             return
         route = self.route(event.path, event.inbox)
@@ -255,7 +260,6 @@ class Intake:
         self._drop(event, None if note else route, note=note)
         if note is None:
             self.core.errands.send(lambda ledger: self._hash(event, route, ledger))
-        self.readiness.look_at_all()
 
     def route(self, path: Path, inbox: Path) -> str | None:
         """The handler of the first `on_audio` line that matches the path below its inbox."""

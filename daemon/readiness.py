@@ -96,9 +96,13 @@ class Readiness:
         if handler is None:
             yield f"step {step['name']}: the handler {step['handler']!r} is not installed any more"
             return
+        try:
+            params = handler.params.model_validate_json(step["params"])
+        except ValueError as error:  # A job that waits can outlive the version that accepted it.
+            yield f"step {step['name']}: {handler.name} does not take its parameters any more; submit it anew ({error})"
+            return
         if handler.check is None:
             return
-        params = handler.params.model_validate_json(step["params"])
         try:
             findings = ask(handler.check, handler, params, self.core.world)
         except HandlerFault as error:

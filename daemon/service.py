@@ -49,7 +49,7 @@ from daemon.events import (  # noqa: E402
     WorkerSpoke,
 )
 from daemon.inbox import Inbox  # noqa: E402
-from daemon.intake import Intake  # noqa: E402
+from daemon.intake import DROP_IS_DEALT_WITH, Intake  # noqa: E402
 from daemon.lane import Lane  # noqa: E402
 from daemon.ledger import Ledger, LedgerError, sound_text  # noqa: E402
 from daemon.lock import AlreadyRunning, DaemonLock  # noqa: E402
@@ -98,7 +98,7 @@ class Service:
         self.recovery = Recovery(core, self.reports, self.progress, self.publication)
         core.errands = Errands(settings.paths, self.post, self.publication.assemble)
         core.messenger = Errands(settings.paths, self.post, self.publication.assemble, name="messenger")
-        self.known_drops = dict(ledger.rows("SELECT path, identity FROM drops"))
+        self.known_drops = dict(ledger.rows(f"SELECT path, identity FROM drops WHERE {DROP_IS_DEALT_WITH}"))
         core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
         self.timetable = Timetable(core, self.intake)
         self.upkeep = Upkeep(core)
@@ -157,6 +157,7 @@ class Service:
             self.recovery.mend()
             self.recovery.sweep()
             self.commands.restore_pauses()
+            self.commands.place_runs()
         self._act()
         self.control.start()
         core.inbox.start()

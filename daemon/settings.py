@@ -111,7 +111,8 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any], source: Path, pre
 def resolve_folder(home: Path, value: object, key: str) -> Path:
     if not isinstance(value, str) or not value:
         raise SettingsError(f"`{key}` must be a folder's path, found {value!r}")
-    return (home / Path(value).expanduser()).absolute()
+    # Links are followed once, here: whoever opens a file later refuses those it meets on the way.
+    return Path(os.path.realpath(home / Path(value).expanduser()))
 
 
 def locate(home: Path | None = None, raw: Mapping[str, Any] | None = None) -> Paths:

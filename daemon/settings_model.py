@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import re
 from datetime import datetime, time
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from daemon.settings import Paths, parse_seconds, parse_size, resolve_folder
 
 Duration = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)]
+Words = Annotated[list[str], Field(min_length=1)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 
 
@@ -47,7 +49,10 @@ def parse_hours(text: str) -> tuple[time, time]:
     match = re.fullmatch(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)", text.strip(), re.ASCII)
     if not match:
         raise ValueError('write a window of local time: "22:00-08:00"')
-    return time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
+    start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
+    if start == end:
+        raise ValueError("the window is empty; for a lane that is always open write null")
+    return start, end
 
 
 def within_hours(text: str | None, now: datetime) -> bool:
@@ -87,8 +92,8 @@ class Settings(Section):
     roots: list[Path]
     deliver: dict[str, Path]
     on_audio: list[Route]
-    on_done: list[list[str]]
-    on_failed: list[list[str]]
+    on_done: list[Words]
+    on_failed: list[Words]
     settle: Duration
     rescan: Duration
     watch: Literal["auto", "events", "poll"]
@@ -120,6 +125,16 @@ class Settings(Section):
             return {
                 name: resolve_folder(info.context["home"], folder, f"deliver.{name}") for name, folder in value.items()
             }
+        return value
+
+    @field_validator("group")
+    @classmethod
+    def _group(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                grp.getgrnam(value)
+            except KeyError:
+                raise ValueError("this machine knows no such group (getent group lists them)") from None
         return value
 
     @property

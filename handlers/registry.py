@@ -7,11 +7,12 @@ stops the daemon.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from handlers.contract import Handler, load
+from handlers.contract import Handler, Params, load
 
 SHIPPED = (
     "handlers.stems.params:HANDLER",
@@ -20,6 +21,8 @@ SHIPPED = (
     "handlers.mix.params:HANDLER",
 )
 ENTRY_POINTS = "drophammer.handlers"
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
+LANES = ("gpu", "cpu")
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,17 @@ def load_registry(extra: Iterable[str] = ()) -> Registry:
             continue
         if not isinstance(handler, Handler):
             problems.append((target, f"is a {type(handler).__name__}, not a handlers.contract.Handler"))
+        elif not NAME.fullmatch(handler.name) or handler.lane not in LANES or not _are_params(handler.params):
+            problems.append(
+                (target, f"name {handler.name!r}, lane {handler.lane!r}, params {handler.params!r}: a name is lower-case "
+                         f"letters, digits, - and _, a lane is {' or '.join(LANES)}, params a handlers.contract.Params")
+            )  # fmt: skip
         elif handler.name in handlers:
             problems.append((target, f"a handler named {handler.name!r} is already there; rename one of the two"))
         else:
             handlers[handler.name] = handler
     return Registry(handlers, tuple(problems))
+
+
+def _are_params(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Params)

@@ -175,7 +175,7 @@ def test_a_sibling_that_runs_again_after_a_retry_is_waited_for_too(desk: Desk) -
         desk.do(job, step, "failed", items=0, meaning="invalid", message="wrong") if step == "a" else None
     desk.settle()
     desk.round(lambda: desk.commands.retry(job))
-    run = desk.core.ledger.rows(NEXT_RUNS, "cpu", desk.core.stamp(), 2)
+    run = desk.core.ledger.rows(NEXT_RUNS, "cpu", desk.core.stamp(), desk.core.stamp(), 2)
     assert {row["step"] for row in run} == {"a", "b"} and {row["step_state"] for row in run} == {"queued"}
 
 

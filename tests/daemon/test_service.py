@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -393,3 +394,86 @@ def test_the_ledger_opens_in_any_browser(running: House) -> None:
     assert running.rows("PRAGMA foreign_key_check") == []
     lines = [json.loads(line) for line in (Path(job["folder"]) / "log.jsonl").read_text().splitlines()]
     assert "accepted" in [line["event"] for line in lines]
+
+
+def test_what_was_queued_for_a_lane_that_is_gone_runs_in_the_other(house: House) -> None:
+    house.start()
+    house.ask("pause")
+    house.drop(
+        "queued.yaml",
+        {
+            "steps": {
+                "first": {"do": "probe", "items": 2},
+                "mine": {"do": "probe", "input": ["each"], "for_each": {"in": "first"}},
+            }
+        },
+    )
+    eventually(lambda: house.job("queued"), "it is accepted")
+    house.stop()
+    house.configure(lanes={"cpu": {"workers": 0}})
+    house.start()
+    house.ask("resume")
+    house.ended("queued")
+    assert {row["lane"] for row in house.rows("SELECT lane FROM attempts")} == {"gpu"}
+
+
+def test_a_waiting_job_whose_parameters_are_no_longer_taken_says_so(running: House) -> None:
+    running.drop("wants.yaml", {"do": "probe", "input": ["./takes/kick.wav"]})
+    eventually(lambda: (job := running.job("wants")) and job["reason"], "it waits")
+    running.stop()
+    connection = sqlite3.connect(running.state / "ledger.sqlite3")
+    connection.execute("""UPDATE steps SET params = '{"gone": 1}'""")
+    connection.commit()
+    connection.close()
+    running.start()
+    eventually(lambda: "does not take its parameters any more" in running.job("wants")["reason"], "it says so")
+
+
+def test_an_item_that_the_earlier_job_does_not_have_is_an_error_in_words(running: House) -> None:
+    running.drop("source.yaml", {"steps": {"beds": {"do": "probe", "items": 3}}})
+    source = running.ended("source")
+    running.drop("remix.yaml", {"from": "source", "steps": {"again": {"do": "probe", "input": ["from/beds/9"]}}})
+    assert f"step beds of {source['id']} has 3 items" in running.ended("remix", "failed")["reason"]
+
+
+def test_an_outbox_and_an_inbox_behind_links_work_like_any_other(house: House) -> None:
+    for name in ("inbox", "outbox"):
+        (house.home / f"real-{name}").mkdir()
+        (house.home / f"link-{name}").symlink_to(house.home / f"real-{name}")
+    house.configure(
+        inboxes=["link-inbox"], outbox="link-outbox", on_audio=[{"match": "*", "do": "probe"}], roots=["link-inbox"]
+    )
+    house.inbox, house.outbox = house.home / "link-inbox", house.home / "link-outbox"
+    house.start()
+    house.drop("chain.yaml", {"steps": {"a": {"do": "probe"}, "b": {"do": "probe", "input": ["a", "./take.wav"]}}})
+    house.drop("take.wav", b"RIFF" + bytes(40))
+    house.ended("chain")
+    eventually(lambda: house.rows("SELECT 1 FROM drops WHERE sha256 IS NOT NULL"), "the recording is hashed")
+
+
+def test_a_recording_that_was_seen_but_not_hashed_is_taken_up_at_the_next_start(house: House) -> None:
+    house.configure(on_audio=[{"match": "*", "do": "probe"}])
+    house.start()
+    house.drop("take.wav", b"RIFF" + bytes(40))
+    eventually(lambda: house.rows("SELECT 1 FROM drops WHERE sha256 IS NOT NULL"), "the recording is hashed")
+    house.stop()
+    connection = sqlite3.connect(house.state / "ledger.sqlite3")
+    connection.execute("UPDATE drops SET sha256 = NULL, note = NULL")  # As if killed before that.
+    connection.commit()
+    connection.close()
+    house.start()
+    eventually(lambda: house.rows("SELECT 1 FROM drops WHERE sha256 IS NOT NULL"), "it is hashed now")
+
+
+def test_a_reload_that_brings_a_handler_brings_it_to_warm_workers_too(running: House) -> None:
+    running.drop("warm.yaml", {"do": "probe"})
+    running.ended("warm")
+    (running.home / "stranger.py").write_text(
+        "from handlers.contract import Handler, Params\n"
+        "def run(params, context): context.log('hello')\n"
+        "HANDLER = Handler('stranger', '', Params, 'stranger:run')\n"
+    )
+    running.configure(handlers=["tests.probes:HANDLER", "stranger:HANDLER"])
+    running.ask("reload")
+    running.drop("new.yaml", {"do": "stranger"})
+    running.ended("new")
