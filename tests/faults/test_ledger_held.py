@@ -67,7 +67,7 @@ def test_a_ledger_that_is_held_for_good_is_not_called_damaged(tmp_path: Path, mo
     other.execute("BEGIN EXCLUSIVE")
     other.execute("CREATE TABLE other (x)")
     monkeypatch.setattr("daemon.ledger.BUSY_TIMEOUT_S", 0.1)
-    with pytest.raises(LedgerError, match="cannot be used now: database is locked. Does another program hold it"):
+    with pytest.raises(LedgerError, match=r"cannot be used now: database is locked\. Does another program hold it"):
         Ledger(path)
     other.execute("ROLLBACK")
     other.close()
