@@ -283,7 +283,8 @@ class Intake:
     def _hash(self, event: AudioSettled, route: str | None, ledger: sqlite3.Connection) -> Any:
         """On the errands thread: what it is, by content."""
         try:
-            sha256 = sha256_of(event.path)
+            # The inbox itself may be reached through a link; below it, links were refused.
+            sha256 = sha256_of(event.path.parent.resolve() / event.path.name)
         except HandlerError as error:
             log.warning("dropped audio cannot be read", path=str(event.path), reason=str(error))
             return None

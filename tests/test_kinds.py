@@ -90,3 +90,13 @@ def test_a_model_that_is_not_here_makes_the_job_wait_and_a_fallback_says_procedu
     assert job["procedural"] == 1
     assert "PROCEDURAL" in (Path(job["folder"]) / "report.md").read_text()
     assert "PROCEDURAL" in (Path(job["folder"]) / "index.html").read_text()
+
+
+def test_an_inbox_that_is_a_link_is_an_inbox(house: House, recording: bytes) -> None:
+    house.inbox.rename(house.home / "elsewhere")
+    house.inbox.symlink_to(house.home / "elsewhere")
+    house.start()
+    house.drop("take.wav", recording)
+    house.ended("take", patience_s=240)
+    house.drop("one.yaml", {"do": "probe", "input": ["./take.wav"]})
+    house.ended("one")
