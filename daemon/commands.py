@@ -11,7 +11,7 @@ import structlog
 from daemon import VERSION
 from daemon.core import Core
 from daemon.events import Command
-from daemon.jobs import ENDED, QUEUED, WAITING, timestamp
+from daemon.jobs import ENDED, WAITING, timestamp
 from daemon.lane import Lane
 from daemon.settings import SettingsError, load
 from daemon.settings_model import Settings

@@ -29,6 +29,14 @@ SYNC_WHOLE_FROM = 4
 """Assembling this many jobs at once, one flush of the filesystem costs less than one of every file."""
 
 
+class Lost(Exception):
+    """Finished files are not in staging any more; nothing of the job was moved."""
+
+    def __init__(self, paths: list[str]) -> None:
+        super().__init__(f"{', '.join(paths)}: gone from the outbox's .staging folder since it was finished")
+        self.paths = paths
+
+
 class Outbox:
     """The folders of finished and unfinished work."""
 
@@ -81,15 +89,17 @@ class Outbox:
 
     # --- on the errands thread ---
 
-    def assemble(self, ledger: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, str | None]:
-        """Build the folders to be published; an error's text, or None, for each job. Everything is on the disk afterwards."""
+    def assemble(self, ledger: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, str | Lost | None]:
+        """Build the folders to be published; what went wrong, or None, for each job. Everything is on the disk afterwards."""
         whole = len(job_ids) >= SYNC_WHOLE_FROM
-        problems: dict[str, str | None] = {}
+        problems: dict[str, str | Lost | None] = {}
         ledger.execute("BEGIN")  # One view of the ledger for all: it is then read from memory.
         for job_id in job_ids:
             try:
                 self._assemble(ledger, job_id, sync=not whole)
                 problems[job_id] = None
+            except Lost as lost:
+                problems[job_id] = lost
             # A boundary, as the lane is one: what is wrong with one job must not keep the others from their folders.
             except Exception as error:
                 problems[job_id] = f"{type(error).__name__}: {error}"
@@ -109,7 +119,11 @@ class Outbox:
         facts = manifest.build(ledger, job_id, host=self.host, version=self.version)
         # A job that did not succeed may be retried, and must find its finished items in staging then.
         place = _move if facts["job"]["state"] == "done" else _link
-        for path, published in ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)):
+        files = ledger.execute("SELECT path, published FROM artifacts WHERE job_id = ?", (job_id,)).fetchall()
+        lost = [path for path, name in files if not (self.staging / path).exists() and not (folder / name).exists()]
+        if lost:
+            raise Lost(lost)
+        for path, published in files:
             place(self.staging / path, folder / published)
         rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
         lines = "".join(
@@ -134,8 +148,11 @@ class Outbox:
 
     def _give(self, folder: Path, group: int) -> None:
         """Let the person's group have what is published."""
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, -1, group)
+        try:
+            for path in (folder, *folder.iterdir()):
+                os.chown(path, -1, group)
+        except PermissionError:
+            log.warning("not given to the group: the daemon's user is not in it", group=self.settings.group, path=str(folder))
 
     def _sync_filesystem(self) -> None:
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -14,7 +14,7 @@ import structlog
 from daemon.core import Core
 from daemon.events import Published
 from daemon.jobs import DONE, ENDED, PUBLISHING
-from daemon.outbox import deliver
+from daemon.outbox import Lost, deliver
 from daemon.progress import Progress
 
 log = structlog.get_logger()
@@ -41,17 +41,38 @@ class Publication:
             problems = dict.fromkeys(job_ids, str(error))
         return lambda: self._assembled(problems)
 
-    def _assembled(self, problems: dict[str, str | None]) -> None:
+    def _assembled(self, problems: dict[str, str | Lost | None]) -> None:
         self.core.errands.assembling.difference_update(problems)
         for job_id, problem in problems.items():
             if self.core.ledger.value("SELECT state FROM jobs WHERE id = ?", job_id) in (*ENDED, PUBLISHING):
                 continue  # Asked for twice: the first has published it.
+            if isinstance(problem, Lost):
+                self._fail_what_was_lost(job_id, problem)
+                continue
             if problem is not None:
                 log.error("the finished job cannot be assembled; trying again", job_id=job_id, error=problem)
                 self.try_again[job_id] = self.core.monotonic() + TRY_AGAIN_S
                 continue
             self.core.ledger.update("jobs", job_id, state=PUBLISHING)
             self.renames.append(job_id)
+
+    def _fail_what_was_lost(self, job_id: str, lost: Lost) -> None:
+        """Fail the steps whose files are gone: a retry makes just these again."""
+        ledger = self.core.ledger
+        for path in lost.paths:
+            row = ledger.row("SELECT * FROM artifacts WHERE job_id = ? AND path = ?", job_id, path)
+            if row is None:
+                continue  # It went with another file of its item.
+            ledger.connection.execute(
+                "DELETE FROM artifacts WHERE run_id = ? AND item = ?", (row["run_id"], row["item"])
+            )
+            ledger.connection.execute("UPDATE runs SET state = 'failed' WHERE id = ?", (row["run_id"],))
+            ledger.connection.execute(
+                "UPDATE steps SET state = 'failed' WHERE id = (SELECT step_id FROM runs WHERE id = ?)", (row["run_id"],)
+            )
+        ledger.update("jobs", job_id, reason=f"{lost}; a retry makes it again")
+        log.error("finished work is lost", job_id=job_id, reason=str(lost))
+        self.core.after(lambda: self.core.errands.assemble(job_id))
 
     def act(self) -> None:
         """After the commit: rename what is due, flush the folder once for all, and report."""

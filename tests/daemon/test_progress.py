@@ -338,3 +338,22 @@ def test_retry_after_a_retry_that_failed_keeps_what_was_finished(desk: Desk) -> 
     folder = Path(desk.job(job)["folder"])
     assert folder == desk.house.outbox / job and len(list(folder.glob("*.txt"))) == 2
     assert desk.published == [job] * 3
+
+
+def test_a_finished_file_that_is_lost_fails_its_step_and_a_retry_makes_it_again(desk: Desk) -> None:
+    job = desk.submit(steps={"a": PROBE, "b": {"do": "probe", "input": ["a"]}})
+    desk.do(job, "a", items=2)
+    begun = desk.begin(job, "b")
+    desk.item(begun)
+    (desk.house.outbox / ".staging" / job / "a.001.1" / "2.txt").unlink()
+    desk.end(begun)
+    desk.settle()
+    assert desk.job(job)["state"] == "failed" and "a.001.1/2.txt: gone" in desk.job(job)["reason"]
+    assert len(list(Path(desk.job(job)["folder"]).glob("*.txt"))) == 3  # With reason.txt.
+    desk.round(lambda: desk.commands.retry(job))
+    begun = desk.begin(job, "a")
+    desk.item(begun, 2)
+    desk.end(begun)
+    desk.settle()
+    assert desk.job(job)["state"] == "done"
+    assert len(list((desk.house.outbox / job).glob("*.txt"))) == 3

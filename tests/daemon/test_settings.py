@@ -63,7 +63,7 @@ def test_what_is_wrong_is_said_with_file_key_and_value(home: Path, text: str, sa
 
 def test_all_wrong_values_are_said_at_once(home: Path) -> None:
     configure(home, "retries: many\nbackoff: never\n")
-    with pytest.raises(SettingsError, match="retries(.|\n)*backoff"):
+    with pytest.raises(SettingsError, match=r"retries(.|\n)*backoff"):
         load(home)
 
 
