@@ -1,4 +1,7 @@
-"""The `stems` handler: renders each stem, measures it, and delivers its grid, its picture and its WAV."""
+"""The `stems` handler: hands a request to the model's backend.
+
+The built-in instrument is played here: each stem is rendered, measured, and delivered with its grid and its picture.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from handlers.stems.models import Model, ModelsError, read_models
 from handlers.stems.params import StemsParams
 from handlers.stems.render import Rendered, render
 from handlers.stems.styles import Style, StyleError, load_style
+from handlers.stems.weights import missing_libraries
 
 _RENDERED = 0.6
 """Share of an item's time that rendering takes; the rest is measuring, drawing and writing."""
@@ -25,14 +29,27 @@ def run(params: StemsParams, context: Context) -> None:
         model = read_models(context.config_dir / "models.yaml").get(params.model)
     except (StyleError, ModelsError) as error:
         raise Invalid(str(error)) from error
-    if model is None or model.backend != "procedural":
-        raise Invalid(f"model {params.model!r} cannot be run by this installation; write `model: procedural`")
+    if model is None:
+        raise Invalid(f"no model {params.model!r} in config/models.yaml; write `model: procedural`")
+    if model.backend == "audiocraft":
+        _run_audiocraft(params, style, model, context)
+        return
     if params.prompt:
         context.warn(PROMPT_NOT_READ)
     for item in range(1, params.count + 1):
         if item not in context.completed:
             _make(item, params, style, model, context)
     context.progress("working", params.count, params.count, "stems")
+
+
+def _run_audiocraft(params: StemsParams, style: Style, model: Model, context: Context) -> None:
+    if model.not_played:
+        raise Invalid(f"model {params.model!r} cannot be played: {model.not_played}; write `model: procedural`")
+    if missing := missing_libraries():
+        raise Invalid(f"model {params.model!r} needs {', '.join(missing)}; run `make setup-musicgen` in the checkout")
+    from handlers.stems import musicgen  # torch, which only this needs.
+
+    musicgen.run(params, style, model, context)
 
 
 def _make(item: int, params: StemsParams, style: Style, model: Model, context: Context) -> None:

@@ -1,0 +1,163 @@
+"""A MusicGen checkpoint from local folders to a model that plays. Heavy: torch, transformers and audiocraft.
+
+audiocraft's own classes are built and filled here; its loaders are not used, since they resolve names of other
+repositories over the network. The format is theirs: two files, each a dictionary with ``best_state`` (tensors) and
+``xp.cfg`` (YAML text), read by torch with ``weights_only``, so that no code in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+# Read by huggingface_hub when it is imported, which is below: nothing here may ask the network for a file.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+
+from handlers.contract import Invalid, OutOfMemory
+from handlers.stems import audiocraft_shim
+from handlers.stems.weights import CODEC, STATE, codec_pointer
+
+audiocraft_shim.install()
+with warnings.catch_warnings():
+    # Deprecations in libraries that are pinned for audiocraft's sake: nothing that anybody here could act on.
+    warnings.simplefilter("ignore")
+    from audiocraft.models import MusicGen, builders
+    from audiocraft.models.encodec import CompressionModel, HFEncodecCompressionModel, HFEncodecModel
+    from audiocraft.models.lm import LMModel
+    from audiocraft.modules.conditioners import T5Conditioner
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+DAMAGED = (
+    RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, EOFError, OSError, pickle.UnpicklingError,
+    OmegaConfBaseException,
+)  # fmt: skip
+"""What torch, omegaconf and audiocraft raise for a file that is cut off, or holds something else."""
+
+
+def load_musicgen(folder: Path, models: Path, device: str) -> MusicGen:
+    """Load a model.
+
+    Parameters
+    ----------
+    folder
+        Holds ``state_dict.bin`` and ``compression_state_dict.bin``.
+    models
+        Where folders that those name are looked for by the last part of their name: T5, and a codec of its own.
+    device
+        ``cuda`` (the language model in half precision) or ``cpu`` (float32).
+
+    Raises
+    ------
+    Invalid
+        When a file or folder is missing, damaged, or not what it should be; names it.
+    OutOfMemory
+        When the model does not fit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lm = _load_lm(folder / STATE, models, device)
+        codec = _load_codec(folder / CODEC, models, device)
+        try:
+            return MusicGen(folder.name, codec, lm)
+        except DAMAGED as error:  # A codec or a window that does not belong to the language model.
+            raise _refusal(folder / STATE, error) from error
+
+
+def _load_lm(path: Path, models: Path, device: str) -> LMModel:
+    state, config = _read(path)
+    try:
+        config.device = device
+        config.dtype = "float16" if device == "cuda" else "float32"
+        # What training leaves in the configuration, and the builders no longer take.
+        arguments = (config.get("conditioners") or {}).get("args") or {}
+        for name in ("merge_text_conditions_p", "drop_desc_p"):
+            arguments.pop(name, None)
+        _point_to_t5(config, path, models)
+        lm = builders.get_lm_model(config)
+        lm.load_state_dict(state)
+    except DAMAGED as error:
+        raise _refusal(path, error) from error
+    lm.cfg = config
+    return lm.eval()
+
+
+def _point_to_t5(config: DictConfig, path: Path, models: Path) -> None:
+    """Replace the name of each T5 by its local folder, which audiocraft is told about."""
+    for conditioner in (config.get("conditioners") or {}).values():
+        if conditioner.get("model") != "t5":
+            continue
+        folder = models / Path(conditioner.t5.name).name
+        try:
+            width = json.loads((folder / "config.json").read_text(encoding="utf-8"))["d_model"]
+        except (OSError, ValueError, KeyError) as error:
+            raise Invalid(
+                f"{path} reads words through {conditioner.t5.name!r}, and {folder} does not hold it ({error}); "
+                "fetch it again: `drophammer check` on the job prints the command"
+            ) from error
+        name = conditioner.t5.name = str(folder)
+        if name not in T5Conditioner.MODELS:
+            T5Conditioner.MODELS.append(name)
+        T5Conditioner.MODELS_DIMS[name] = width
+
+
+def _load_codec(path: Path, models: Path, device: str) -> CompressionModel:
+    if pointed_to := codec_pointer(path):
+        folder = models / Path(pointed_to).name
+        if not folder.is_dir():
+            raise Invalid(
+                f"{path} names the codec {pointed_to!r} in place of one, and {folder} is not here; "
+                "`drophammer check` on the job prints the command that fetches it"
+            )
+        if not (folder / CODEC).is_file():
+            try:
+                return HFEncodecCompressionModel(HFEncodecModel.from_pretrained(folder)).to(device).eval()
+            except DAMAGED as error:
+                raise _refusal(folder, error) from error
+        path = folder / CODEC
+    state, config = _read(path)
+    try:
+        config.device = device
+        codec = builders.get_compression_model(config)
+        codec.load_state_dict(state)
+    except DAMAGED as error:
+        raise _refusal(path, error) from error
+    return codec.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], DictConfig]:
+    try:
+        package = torch.load(path, map_location="cpu", weights_only=True)
+        return package["best_state"], OmegaConf.create(package["xp.cfg"])
+    except DAMAGED as error:
+        raise _refusal(path, error) from error
+
+
+def _refusal(path: Path, error: Exception) -> Exception:
+    """What an error while reading `path` means."""
+    if isinstance(error, Invalid):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory(f"{path.parent.name} does not fit into memory: {_first_line(error)}")
+    return Invalid(
+        f"{path}: is damaged, or is not a checkpoint of MusicGen ({type(error).__name__}: {_first_line(error)}); "
+        "delete it and fetch it again"
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch says by this that memory ran out, of a card or of the machine."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:300]

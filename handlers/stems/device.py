@@ -1,0 +1,43 @@
+"""Which device torch computes on, and whether it really does: ``python -m handlers.stems.device`` at setup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DRIVER = Path("/proc/driver/nvidia/version")
+
+
+def choose_device() -> str:
+    """``cuda`` where torch can use a card, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def describe_device() -> str:
+    """Multiply two matrices on the device, check the product, and say where that was.
+
+    Raises
+    ------
+    RuntimeError
+        When the product is wrong, or the device refuses.
+    """
+    import torch
+
+    device = choose_device()
+    ones = torch.ones(256, 256, device=device)
+    if float((ones @ ones)[0, 0]) != 256.0:
+        raise RuntimeError(f"torch {torch.__version__} multiplies wrongly on {device}")
+    if device == "cuda":
+        return f"torch {torch.__version__} computes on {torch.cuda.get_device_name()}"
+    if not DRIVER.exists():
+        why = "no GPU driver was found"
+    elif torch.version.cuda is None:
+        why = "an NVIDIA driver is here, but this is a build of torch for the CPU"
+    else:
+        why = f"an NVIDIA driver is here, but torch, built for CUDA {torch.version.cuda}, cannot use it"
+    return f"torch {torch.__version__} computes on the CPU, {torch.get_num_threads()} threads: {why}"
+
+
+if __name__ == "__main__":
+    print(describe_device())
