@@ -23,6 +23,10 @@ ADVICE = {
     "interrupted": "The daemon was stopped while the step ran, time and again. Once it stays up:\n    " + RETRY,
     "cancelled": "A person asked for this. To go on where it stopped:\n    " + RETRY,
 }
+NEVER_BEGAN = (
+    "It never began, since what it needs was not there. Put it where the message says (or correct\n"
+    "{place}/job.yaml and drop that into the inbox), then\n    " + RETRY
+)
 OTHERWISE = "Read the message and the log ({place}/log.jsonl), mend what they name, then\n    " + RETRY
 
 
@@ -38,7 +42,8 @@ def headline(page: Page) -> str:
 
 def advice(page: Page) -> str:
     """What to do about it."""
-    text = ADVICE.get(_meaning(page), OTHERWISE)
+    began = any(step.entry["attempts"] for step in page.steps)
+    text = ADVICE.get(_meaning(page), OTHERWISE if began else NEVER_BEGAN)
     return text.format(id=page.job["id"], place=page.place)
 
 

@@ -88,7 +88,7 @@ def run(params: MixParams, context: Context) -> None:
 def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
     """Look at every file behind the order, each once."""
     files = []
-    for index, reference in enumerate(params.order):
+    for index, reference in enumerate(params.order, 1):
         found = context.inputs.get(reference)
         if not found:
             raise Invalid(f"order.{index}: {reference!r} holds no audio; name a step, an item or a file that is there")

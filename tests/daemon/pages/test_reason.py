@@ -77,3 +77,4 @@ def test_job_that_never_began_has_a_reason(failed: Made, changed: Callable[..., 
     write(folder, changed(manifest, reason="kick.wav is not here; waited 24 h", started_at=None))
     text = (folder / "reason.txt").read_text(encoding="utf-8")
     assert "kick.wav is not here; waited 24 h" in text and "Nothing was finished" in text
+    assert "It never began" in text and "./drophammer retry 20261121-020315-industrial-set-0042" in text
