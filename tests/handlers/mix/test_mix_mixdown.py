@@ -287,7 +287,7 @@ def test_a_file_that_changes_between_planning_and_reading_is_noticed(tmp_path: P
 
 
 def test_a_step_without_items_is_refused(context_factory: Factory) -> None:
-    with pytest.raises(Invalid, match=r"order\.0: 'beds' holds no audio"):
+    with pytest.raises(Invalid, match=r"order\.1: 'beds' holds no audio"):
         run(parse(["beds"]), context_factory({"beds": []}))
 
 
