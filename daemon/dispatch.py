@@ -14,7 +14,8 @@ from daemon.core import Core
 from daemon.documents.references import ReferenceRefused, resolve
 from daemon.execution import Request
 from daemon.jobs import BACKOFF_CEILING_S, RUNNING, later, timestamp
-from daemon.lane import Lane, Worker, boot_id
+from daemon.lane import Lane, Worker
+from daemon.processes import boot_id
 
 log = structlog.get_logger()
 
@@ -163,7 +164,9 @@ class Dispatch:
         entries = self.items(run["from_job"] if earlier else run["job_id"], step, prefix="from/" if earlier else "")
         found = entries[int(item) - 1 : int(item)] if item else entries
         if not found and (item or earlier):
-            problem = f"{reference}: step {step} of {run['from_job'] if earlier else 'this job'} has {len(entries)} items"
+            problem = (
+                f"{reference}: step {step} of {run['from_job'] if earlier else 'this job'} has {len(entries)} items"
+            )
             return [{"path": "", "label": reference, "sha256": None, "refused": problem}]
         return found
 

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from daemon.ears import Ears
+from daemon.processes import group_memory, kill_group, start_ticks
 from daemon.settings import CHECKOUT
 from daemon.settings_model import LaneSettings, Settings, within_hours
 
@@ -152,7 +153,9 @@ class Lane:
         except OSError as error:
             written, problem = 0, str(error)
         if written != len(line):
-            self.end(worker, "garbled", f"a {command['do']} command of {size:,} bytes did not get through to it: {problem}")
+            self.end(
+                worker, "garbled", f"a {command['do']} command of {size:,} bytes did not get through to it: {problem}"
+            )
 
     def _command_file(self, worker: Worker) -> Path:
         return self.all_settings.paths.state / f"command-{self.name}-{worker.number}.json"
@@ -258,7 +261,13 @@ class Lane:
         return str(Path(self.settings.python).expanduser()) if self.settings.python else sys.executable
 
     def _start(
-        self, command_read: int, command_write: int, event_read: int, event_write: int, output_read: int, output_write: int
+        self,
+        command_read: int,
+        command_write: int,
+        event_read: int,
+        event_write: int,
+        output_read: int,
+        output_write: int,
     ) -> None:
         os.set_blocking(command_write, False)
         command = [
@@ -319,36 +328,3 @@ def worker_end(worker: Worker) -> str:
     if status < 0:
         return f"killed by signal {-status} ({signal.Signals(-status).name})"
     return f"it exited with status {status} in the middle of its work"
-
-
-def kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks after boot; None when there is none. With the boot id it names a process for good."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(fields[19])
-
-
-def boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def group_memory(pid: int) -> int:
-    """Resident bytes of a worker and its children (one level, read from /proc)."""
-    page = os.sysconf("SC_PAGESIZE")
-    total = 0
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for process in (str(pid), *children):
-            total += int(Path(f"/proc/{process}/statm").read_bytes().split()[1]) * page
-    except OSError:
-        pass  # It ended while we looked.
-    return total

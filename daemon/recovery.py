@@ -12,7 +12,8 @@ import structlog
 
 from daemon.core import Core
 from daemon.jobs import DONE, ENDED, PUBLISHING
-from daemon.lane import WORKER_MARK, boot_id, start_ticks
+from daemon.lane import WORKER_MARK
+from daemon.processes import boot_id, start_ticks
 from daemon.progress import Progress
 from daemon.publication import Publication
 from daemon.reports import Reports

@@ -49,7 +49,7 @@ from daemon.events import (  # noqa: E402
     WorkerSpoke,
 )
 from daemon.inbox import Inbox  # noqa: E402
-from daemon.intake import DROP_IS_DEALT_WITH, Intake  # noqa: E402
+from daemon.intake import Intake  # noqa: E402
 from daemon.lane import Lane  # noqa: E402
 from daemon.ledger import Ledger, LedgerError, sound_text  # noqa: E402
 from daemon.lock import AlreadyRunning, DaemonLock  # noqa: E402
@@ -59,6 +59,7 @@ from daemon.outbox import Outbox  # noqa: E402
 from daemon.progress import Progress  # noqa: E402
 from daemon.publication import Publication  # noqa: E402
 from daemon.readiness import Readiness  # noqa: E402
+from daemon.recordings import IS_DEALT_WITH, Recordings  # noqa: E402
 from daemon.recovery import Recovery  # noqa: E402
 from daemon.reports import Reports  # noqa: E402
 from daemon.settings import SettingsError, load  # noqa: E402
@@ -92,13 +93,14 @@ class Service:
         self.progress = Progress(core)
         self.readiness = Readiness(core, self.progress)
         self.intake = Intake(core, self.readiness)
+        self.recordings = Recordings(core, self.intake)
         self.dispatch = Dispatch(core)
         self.reports = Reports(core, self.progress)
         self.publication = Publication(core, self.progress)
         self.recovery = Recovery(core, self.reports, self.progress, self.publication)
         core.errands = Errands(settings.paths, self.post, self.publication.assemble)
         core.messenger = Errands(settings.paths, self.post, self.publication.assemble, name="messenger")
-        self.known_drops = dict(ledger.rows(f"SELECT path, identity FROM drops WHERE {DROP_IS_DEALT_WITH}"))
+        self.known_drops = dict(ledger.rows(f"SELECT path, identity FROM drops WHERE {IS_DEALT_WITH}"))
         core.inbox = Inbox(settings, self.post, known_audio=self._known_audio)
         self.timetable = Timetable(core, self.intake)
         self.upkeep = Upkeep(core)
@@ -112,7 +114,7 @@ class Service:
         self.beat_at = 0.0
         self.handlers: dict[type[Event], Callable[[Any], Any]] = {
             JobFileSettled: self.intake.job_file,
-            AudioSettled: self.intake.audio,
+            AudioSettled: self.recordings.settled,
             WorkerSpoke: self.reports.heard,
             WorkerDied: lambda event: self.reports.died(core.lanes[event.lane], event.worker),
             ErrandDone: lambda event: event.then(),
@@ -207,7 +209,13 @@ class Service:
         ]
         publication, core = self.publication, self.core
         publishing = list(publication.renames), copy.copy(publication.try_again), core.obstacle
-        return workers, self.intake.number, publishing, (core.draining, self.drain_until), copy.copy(self.timetable.since)
+        return (
+            workers,
+            self.intake.number,
+            publishing,
+            (core.draining, self.drain_until),
+            copy.copy(self.timetable.since),
+        )
 
     def _restore(self, remembered: Any) -> None:
         publication, core = self.publication, self.core

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.lane import start_ticks
+from daemon.processes import start_ticks
 from tests.conftest import eventually
 from tests.faults.conftest import BreakableHouse, alive
 
