@@ -129,7 +129,12 @@ class Commands:
         core, row = self.core, self._job(job)
         if row["state"] in (*ENDED, "publishing"):
             raise Refused(f"{job} is {row['state']} already")
-        if core.ledger.value("SELECT count(*) FROM steps WHERE job_id = ? AND state NOT IN ('done', 'failed', 'cancelled')", job) == 0:
+        if (
+            core.ledger.value(
+                "SELECT count(*) FROM steps WHERE job_id = ? AND state NOT IN ('done', 'failed', 'cancelled')", job
+            )
+            == 0
+        ):
             raise Refused(f"{job} has finished its steps and is being published")
         core.ledger.update("jobs", job, cancel_asked=1, reason="cancelled", state="running")
         self.service.progress.stop_rest(job)
@@ -262,7 +267,8 @@ class Commands:
         for name, handler in self.core.registry.items():
             lane = self.core.settings.lane_of(name, handler.lane)
             self.core.ledger.connection.execute(
-                f"UPDATE steps SET lane = ? WHERE handler = ? AND lane != ? AND state NOT IN {ENDED}", (lane, name, lane)
+                f"UPDATE steps SET lane = ? WHERE handler = ? AND lane != ? AND state NOT IN {ENDED}",
+                (lane, name, lane),
             )
             self.core.ledger.connection.execute(
                 "UPDATE runs SET lane = ? WHERE state IN ('queued', 'waiting') AND lane != ? "

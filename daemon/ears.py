@@ -181,7 +181,9 @@ def read_message(line: bytes) -> dict[str, Any] | None:
     shape = SHAPES.get(str(message.get("say"))) if isinstance(message, dict) else None
     if shape is None or not all(_fits(message.get(key), kinds) for key, kinds in shape.items()):
         return None
-    if message["say"] == "item" and (message["kind"] not in get_args(Kind) or "/" in message["file"] + message["label"]):
+    if message["say"] == "item" and (
+        message["kind"] not in get_args(Kind) or "/" in message["file"] + message["label"]
+    ):
         return None
     return message
 

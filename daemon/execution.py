@@ -188,9 +188,13 @@ class Execution:
         if kind not in get_args(Kind):
             raise ValueError(f"item {item}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
         if label and not LABEL.fullmatch(label):
-            raise ValueError(f"item {item}: label {label!r} must be lower-case letters, digits and -, a letter first, at most 40")
+            raise ValueError(
+                f"item {item}: label {label!r} must be lower-case letters, digits and -, a letter first, at most 40"
+            )
         if not path.name.isprintable() or not SUFFIX.fullmatch(path.suffix):
-            raise ValueError(f"item {item}: {path.name!r} is no name for a file to deliver; use letters, digits and one suffix")
+            raise ValueError(
+                f"item {item}: {path.name!r} is no name for a file to deliver; use letters, digits and one suffix"
+            )
         if not 1 <= item < 1_000_000 or item in self._finished or entry in self._emitted:
             raise ValueError(
                 f"item {item}, {label or kind} {path.suffix}: emitted before, or after its item was finished"
@@ -232,7 +236,9 @@ def _facts(item: int, facts: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"item {item}: fact {name}={value!r:.100} is no JSON value: {error}") from None
     text = json.dumps(facts)
     if len(text) > LARGEST_FACTS:
-        raise ValueError(f"item {item}: {len(text):,} bytes of facts, {LARGEST_FACTS:,} are allowed; put them into a sidecar")
+        raise ValueError(
+            f"item {item}: {len(text):,} bytes of facts, {LARGEST_FACTS:,} are allowed; put them into a sidecar"
+        )
     return json.loads(text)
 
 
@@ -259,7 +265,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _versions(handler: Handler) -> dict[str, str]:
-    libraries = {name: str(getattr(sys.modules[name], "__version__", "unknown")) for name in LIBRARIES if name in sys.modules}
+    libraries = {
+        name: str(getattr(sys.modules[name], "__version__", "unknown")) for name in LIBRARIES if name in sys.modules
+    }
     return {handler.name: handler.version, "python": sys.version.split()[0], **libraries}
 
 

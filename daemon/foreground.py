@@ -42,7 +42,9 @@ class Result:
     """For steps that read this one: path, label, sha256, facts, sidecars of each item."""
 
 
-def run(settings: Settings, registry: Registry, document: Document, output: Path, on_progress: Progress) -> list[Result]:
+def run(
+    settings: Settings, registry: Registry, document: Document, output: Path, on_progress: Progress
+) -> list[Result]:
     """Run every step of a document in this process.
 
     Parameters
@@ -71,7 +73,9 @@ def run(settings: Settings, registry: Registry, document: Document, output: Path
         while left:
             step = next(step for step in left if all(need in done for need in step.needs))
             left.remove(step)
-            done[step.name] = _run_step(settings, registry, document, step, seed, done, Path(scratch), output, on_progress)
+            done[step.name] = _run_step(
+                settings, registry, document, step, seed, done, Path(scratch), output, on_progress
+            )
     return [done[step.name] for step in document.steps]
 
 
@@ -118,7 +122,9 @@ def _inputs(reference: str, source: dict[str, Any], done: dict[str, Result]) -> 
     if source["kind"] == "path":
         return [{"path": source["path"], "label": reference, "sha256": None}]
     if source["kind"] != "step":
-        raise Invalid(f"{reference}: only steps of the same file and paths can be read in the foreground; submit the job")
+        raise Invalid(
+            f"{reference}: only steps of the same file and paths can be read in the foreground; submit the job"
+        )
     items = done[source["step"]].labels
     return items if source["item"] is None else items[source["item"] - 1 : source["item"]]
 
@@ -140,5 +146,10 @@ def _deliver(result: Result, message: dict[str, Any], workdir: Path, output: Pat
         result.sidecars.setdefault(item, {})[message["label"]] = str(target)
     elif message["kind"] == "primary":
         result.items.append(ItemRecord(item, target, message["facts"]))
-        entry = {"path": str(target), "label": f"{result.step}/{item}", "sha256": message["sha256"], "facts": message["facts"]}
+        entry = {
+            "path": str(target),
+            "label": f"{result.step}/{item}",
+            "sha256": message["sha256"],
+            "facts": message["facts"],
+        }
         result.labels.append({**entry, "sidecars": result.sidecars.get(item, {})})

@@ -32,7 +32,9 @@ class DaemonLock:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunning(f"a daemon is already running here: process {self._holder()} (lock {self.path})") from None
+            raise AlreadyRunning(
+                f"a daemon is already running here: process {self._holder()} (lock {self.path})"
+            ) from None
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
 

@@ -59,8 +59,10 @@ def build(connection: sqlite3.Connection, job_id: str, *, host: dict[str, Any], 
             "failures": job["failures"],
             "origin": job["origin"],
             "accepted_at": job["accepted_at"],
-            "started_at": job["started_at"] or min((row["started_at"] for row in rows if row["started_at"]), default=None),
-            "finished_at": job["finished_at"] or max((row["finished_at"] for row in rows if row["finished_at"]), default=None),
+            "started_at": job["started_at"]
+            or min((row["started_at"] for row in rows if row["started_at"]), default=None),
+            "finished_at": job["finished_at"]
+            or max((row["finished_at"] for row in rows if row["finished_at"]), default=None),
             "from_job": job["from_job"],
             "document": job["document"],
         },
@@ -195,4 +197,6 @@ def _values(path: Path, key: str) -> list[str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return [value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon and name.strip() == key]
+    return [
+        value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon and name.strip() == key
+    ]

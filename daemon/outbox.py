@@ -152,7 +152,9 @@ class Outbox:
             for path in (folder, *folder.iterdir()):
                 os.chown(path, -1, group)
         except PermissionError:
-            log.warning("not given to the group: the daemon's user is not in it", group=self.settings.group, path=str(folder))
+            log.warning(
+                "not given to the group: the daemon's user is not in it", group=self.settings.group, path=str(folder)
+            )
 
     def _sync_filesystem(self) -> None:
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -129,7 +129,10 @@ class Worker:
         request = Request(**command["request"])
         answer: dict[str, Any]
         execution = Execution(
-            request, lambda message: self.say({**message, "attempt": attempt}), models=self.models, cancelled=lambda: self.cancelled == attempt
+            request,
+            lambda message: self.say({**message, "attempt": attempt}),
+            models=self.models,
+            cancelled=lambda: self.cancelled == attempt,
         )
         try:
             answer = {"say": "done", **asdict(execution.run(self.registry[request.handler]))}
@@ -169,7 +172,14 @@ def claim_device(path: Path, attempt: int | None, say: Say) -> int:
     except BlockingIOError:
         holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
         wanted.write_text(f"{os.getpid()}\n")
-        say({"say": "progress", "attempt": attempt, "phase": f"waiting for the device, held by process {holder}", "done": 0})
+        say(
+            {
+                "say": "progress",
+                "attempt": attempt,
+                "phase": f"waiting for the device, held by process {holder}",
+                "done": 0,
+            }
+        )
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     wanted.unlink(missing_ok=True)
     os.ftruncate(descriptor, 0)
