@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.cli import gpu, terminal
 from daemon.cli.failure import NO, CommandError
 from daemon.cli.jobview import read_files
+from daemon.cli.models import commands_for, models_of
 from daemon.cli.wait import ProgressLine, describe_progress, follow
 from daemon.cli.write import is_running
 
@@ -24,6 +25,8 @@ START_S = 30.0
 STOP_S = 90.0
 """How long it may take to leave: `drain` is 60 s unless configured otherwise."""
 STEP_S = 0.1
+MUSICGEN_JOB = "industrial-set.yaml"
+"""The demo's plan with MusicGen in place of the built-in instrument."""
 QUIET_LINE_S = 5.0
 """Without a terminal, progress is printed this often."""
 
@@ -143,11 +146,7 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
     if mix is not None:
         print(f"  the mix: {terminal.safe(mix['name'])}{', ' + ', '.join(measured) if measured else ''}")
     print("  open index.html in there: it plays, and shows, everything")
-    names = gpu.names()
-    if names:
-        print(
-            f"\nGPU: {', '.join(names)}. The built-in instrument does not need it, and this version has no backend that uses it yet."
-        )
+    _print_gpu(paths)
     print(
         "\nnext:\n"
         "  ./drophammer run                                      start the daemon, in a terminal of its own\n"
@@ -156,3 +155,21 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
         "  ./drophammer show latest                              what was made, and where it lies\n"
         "  cp SONG.flac inbox/                                   have a recording analysed: tempo, beats, onsets"
     )
+
+
+def _print_gpu(paths: Paths) -> None:
+    """Name the card, if there is one, and what puts it to use."""
+    names = gpu.names()
+    if not names:
+        return
+    job_file = paths.config / "jobs" / MUSICGEN_JOB
+    try:
+        commands = commands_for(models_of(job_file), paths)
+    except ValueError as error:
+        print(f"\nGPU: {', '.join(names)}. What could use it is not known: {error}")
+        return
+    print(f"\nGPU: {', '.join(names)}. The built-in instrument does not need it; MusicGen plays on it:")
+    for command in commands:
+        print(f"  {command.run}\n      fetches {command.fetches}")
+    print(f"  ./drophammer submit {terminal.safe(job_file)}\n      this same set, played by MusicGen")
+    print("  (This project has tried that path with small test models on a CPU only, not on a GPU or with published weights.)")

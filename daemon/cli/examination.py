@@ -268,24 +268,28 @@ def _handlers(settings: Settings) -> Iterator[Found]:
 
 
 def _models(settings: Settings) -> Iterator[Found]:
-    import yaml
+    from daemon.cli.models import read_entries
 
-    path = settings.paths.config / "models.yaml"
     try:
-        models = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        yield Found(WARN, "models", f"{path}: {error}", "put the shipped config/models.yaml back")
+        entries = read_entries(settings.paths)
+    except ValueError as error:
+        yield Found(WARN, "models", str(error), "put the shipped config/models.yaml back")
         return
-    here = [key for key, model in models.items() if isinstance(model, dict) and model.get("backend") == "procedural"]
-    others = [key for key in models if key not in here]
-    yield Found(OK, "models", f"here: {', '.join(here)}")
-    if others:
+    played = [entry for entry in entries if not entry.not_played]
+    absent = [entry for entry in played if entry.missing]
+    yield Found(OK, "models", f"here: {', '.join(entry.key for entry in played if not entry.missing)}")
+    if absent:
+        first = absent[0]
+        fetched = "; ".join(f"{command.run} ({command.fetches})" for command in first.missing)
         yield Found(
             WARN,
             "models",
-            f"not here: {', '.join(others)}",
-            "this version has no backend for them; `fallback: procedural` lets such a job run",
+            f"not here: {', '.join(entry.key for entry in absent)}",
+            f"for {first.key}, in the checkout: {fetched}; for another, ./drophammer check on a job that names it says what it needs",
         )
+    for entry in entries:
+        if entry.not_played:
+            yield Found(OK, "models", f"{entry.key} cannot be played: {entry.not_played}")
 
 
 def _codecs() -> Iterator[Found]:

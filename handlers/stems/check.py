@@ -47,7 +47,7 @@ def _check_audiocraft(params: StemsParams, model: Model, world: World) -> Iterat
                 f"{params.model!r} cannot be held to a {key}: it reads words only. Leave `{key}` out and say it in "
                 "`prompt`, or write `model: procedural`",
             )
-    otherwise = "Or write `fallback: procedural` below the step, and the built-in instrument stands in"
+    otherwise = "`fallback: procedural` lets the built-in instrument stand in"
     if model.not_played:
         yield Finding("missing", "model", f"{params.model!r} cannot be played: {model.not_played}. {otherwise}")
         return

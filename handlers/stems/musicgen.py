@@ -51,7 +51,7 @@ class Loaded:
     files: tuple[tuple[str, int, int, int], ...]
     """Path, inode, size and time of change of every file it was made from."""
     sha256: dict[str, str]
-    """Of those files, by their place below ``models/``."""
+    """Of those that hold weights, by their place below ``models/``."""
     device: str
     precision: str
 
@@ -85,7 +85,7 @@ def _load(model: Model, context: Context) -> Loaded:
     del warm
     device = choose_device()
     context.progress("loading", 0)
-    sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths}
+    sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths if path.suffix != ".json"}
     context.log("loading weights", folder=str(folder), device=device)
     musicgen = load_musicgen(folder, models, device)
     loaded = Loaded(musicgen, state, sha256, _name(device), "float16" if device == "cuda" else "float32")

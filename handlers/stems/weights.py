@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickletools
 import shlex
 import zipfile
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -27,8 +27,9 @@ def models_folder(config_dir: Path) -> Path:
 
 
 def missing_libraries() -> list[str]:
-    """What `make setup-musicgen` installs and is not here; looked for, not imported."""
-    return [name for name in LIBRARIES if find_spec(name) is None]
+    """What `make setup-musicgen` installs and is not here; looked for on disk, not imported."""
+    # Asked of the path alone: the daemon's process refuses to look for heavy libraries in the usual way.
+    return [name for name in LIBRARIES if PathFinder.find_spec(name) is None]
 
 
 def missing_weights(model: Model, folder: Path) -> list[Weights]:
