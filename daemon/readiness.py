@@ -50,7 +50,7 @@ class Readiness:
         ledger = self.core.ledger
         job = ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
         steps = ledger.rows("SELECT * FROM steps WHERE job_id = ? ORDER BY position", job_id)
-        missing = list(self._missing(job, steps))
+        missing = [*self._missing_inputs(job, steps), *self._missing_models(job, steps)]
         if missing:
             reason = "; ".join(missing)
             if reason != job["reason"]:
@@ -60,7 +60,13 @@ class Readiness:
         ledger.update("jobs", job_id, state=QUEUED, reason=None)
         self.progress.begin_next(job_id)
 
-    def _missing(self, job: sqlite3.Row, steps: list[sqlite3.Row]) -> Iterator[str]:
+    def lacks_inputs(self, job_id: str) -> bool:
+        """Whether a waiting job waits for files or another job, and not only for a model, which may take its time."""
+        job = self.core.ledger.row("SELECT * FROM jobs WHERE id = ?", job_id)
+        steps = self.core.ledger.rows("SELECT * FROM steps WHERE job_id = ? ORDER BY position", job_id)
+        return any(True for _ in self._missing_inputs(job, steps))
+
+    def _missing_inputs(self, job: sqlite3.Row, steps: list[sqlite3.Row]) -> Iterator[str]:
         if job["from_wanted"] and not job["from_job"]:
             found = self._earlier_job(job["from_wanted"], job["id"])
             if found is None:
@@ -68,10 +74,13 @@ class Readiness:
             else:
                 self.core.ledger.update("jobs", job["id"], from_job=found)
         for step in steps:
-            yield from self._missing_models(job, step)
             for reference, source in json.loads(step["sources"]).items():
                 if source["kind"] == "path":
                     yield from self._missing_file(source["path"], reference)
+
+    def _missing_models(self, job: sqlite3.Row, steps: list[sqlite3.Row]) -> Iterator[str]:
+        for step in steps:
+            yield from self._missing_models_of(job, step)
 
     def _earlier_job(self, wanted: str, but: str) -> str | None:
         return self.core.ledger.value(
@@ -91,7 +100,7 @@ class Readiness:
             near = nearest_file(Path(path))
             yield f"{reference} is not here" + (f" (the nearest name is {near})" if near else "")
 
-    def _missing_models(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
+    def _missing_models_of(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
         handler = self.core.registry.get(step["handler"])
         if handler is None:
             yield f"step {step['name']}: the handler {step['handler']!r} is not installed any more"

@@ -31,17 +31,19 @@ class Upkeep:
         if now >= self.look_at:
             self.look_at = now + LOOK_EVERY_S
             readiness.look_at_all()
-            self._give_up(progress)
+            self._give_up(readiness, progress)
         if now >= self.prune_at:
             self.prune_at = now + PRUNE_EVERY_S
             self._prune()
 
-    def _give_up(self, progress: Progress) -> None:
-        """Fail jobs whose inputs did not come in time."""
+    def _give_up(self, readiness: Readiness, progress: Progress) -> None:
+        """Fail jobs whose inputs did not come in time. One that waits for a model only is left to wait."""
         rows = self.core.ledger.rows(
             "SELECT id, reason FROM jobs WHERE state = 'waiting' AND wait_until <= ?", self.core.stamp()
         )
         for row in rows:
+            if not readiness.lacks_inputs(row["id"]):
+                continue
             # Out of `waiting` at once, so that it is given up once.
             self.core.ledger.update("jobs", row["id"], state="running")
             progress.fail_waiting(row["id"], f"waited too long (input_timeout): {row['reason']}")

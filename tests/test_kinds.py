@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_the_same_recording_is_analysed_once(running: House, recording: bytes) -
 
 def test_a_model_that_is_not_here_makes_the_job_wait_and_a_fallback_says_procedural(running: House) -> None:
     step = {"do": "stems", "model": "musicgen-small", "style": "industrial/bed", "duration": 4}
-    running.drop("neural.yaml", step)
+    running.drop("neural.yaml", {**step, "input_timeout": "1s"})
     job = eventually(lambda: (job := running.job("neural")) and job["reason"] and job, "it waits")
     assert job["state"] == "waiting" and "musicgen-small" in job["reason"]
     running.drop("fallen.yaml", {**step, "fallback": "procedural"})
@@ -90,6 +91,8 @@ def test_a_model_that_is_not_here_makes_the_job_wait_and_a_fallback_says_procedu
     assert job["procedural"] == 1
     assert "PROCEDURAL" in (Path(job["folder"]) / "report.md").read_text()
     assert "PROCEDURAL" in (Path(job["folder"]) / "index.html").read_text()
+    time.sleep(2)  # Past its input_timeout, which is for files: a model may take its time.
+    assert running.job("neural")["state"] == "waiting"
 
 
 def test_an_inbox_that_is_a_link_is_an_inbox(house: House, recording: bytes) -> None:
