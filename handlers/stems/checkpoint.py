@@ -34,10 +34,12 @@ with warnings.catch_warnings():
     from audiocraft.modules.conditioners import T5Conditioner
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from safetensors import SafetensorError, safe_open
+    from transformers import T5Tokenizer
 
 DAMAGED = (
     RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, EOFError, OSError, pickle.UnpicklingError,
-    OmegaConfBaseException,
+    OmegaConfBaseException, SafetensorError,
 )  # fmt: skip
 """What torch, omegaconf and audiocraft raise for a file that is cut off, or holds something else."""
 
@@ -102,6 +104,11 @@ def _point_to_t5(config: DictConfig, path: Path, models: Path) -> None:
                 f"{path} reads words through {conditioner.t5.name!r}, and {folder} does not hold it ({error}); "
                 "fetch it again: `drophammer check` on the job prints the command"
             ) from error
+        _look_at(folder)
+        try:
+            T5Tokenizer.from_pretrained(folder)
+        except DAMAGED as error:
+            raise _refusal(folder / "tokenizer.json", error) from error
         name = conditioner.t5.name = str(folder)
         if name not in T5Conditioner.MODELS:
             T5Conditioner.MODELS.append(name)
@@ -117,6 +124,7 @@ def _load_codec(path: Path, models: Path, device: str) -> CompressionModel:
                 "`drophammer check` on the job prints the command that fetches it"
             )
         if not (folder / CODEC).is_file():
+            _look_at(folder)
             try:
                 return HFEncodecCompressionModel(HFEncodecModel.from_pretrained(folder)).to(device).eval()
             except DAMAGED as error:
@@ -130,6 +138,16 @@ def _load_codec(path: Path, models: Path, device: str) -> CompressionModel:
     except DAMAGED as error:
         raise _refusal(path, error) from error
     return codec.eval()
+
+
+def _look_at(folder: Path) -> None:
+    """Refuse a folder that transformers saved where a file of weights is cut off, which its header tells."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except DAMAGED as error:
+            raise _refusal(path, error) from error
 
 
 def _read(path: Path) -> tuple[dict[str, Any], DictConfig]:
@@ -147,7 +165,7 @@ def _refusal(path: Path, error: Exception) -> Exception:
     if is_out_of_memory(error):
         return OutOfMemory(f"{path.parent.name} does not fit into memory: {_first_line(error)}")
     return Invalid(
-        f"{path}: is damaged, or is not a checkpoint of MusicGen ({type(error).__name__}: {_first_line(error)}); "
+        f"{path}: is damaged, or is not part of a MusicGen model ({type(error).__name__}: {_first_line(error)}); "
         "delete it and fetch it again"
     )
 

@@ -38,6 +38,12 @@ compression_model_n_q: 4
 interleave_stereo_codebooks: {{use: false, per_timestep: false}}
 """
 
+STEREO = {
+    "n_q: 4, card": "n_q: 8, card",
+    "[0, 1, 2, 3]": "[0, 0, 1, 1, 2, 2, 3, 3]",
+    "{use: false, per_timestep": "{use: true, per_timestep",
+}
+
 CODEC = f"""
 device: cpu
 compression_model: encodec
@@ -49,10 +55,11 @@ rvq: {{n_q: 4, bins: {CARD}, q_dropout: false, kmeans_init: false}}
 WORDS = "industrial house hard kick metal bass cold room steel drone dark beat slow fast".split()
 
 
-def save_checkpoint(folder: Path, *, pretrained: str | None = None) -> None:
+def save_checkpoint(folder: Path, *, pretrained: str | None = None, stereo: bool = False) -> None:
     """Write ``state_dict.bin`` and ``compression_state_dict.bin``; with `pretrained`, the second only names a codec.
 
-    The language model is built with the T5 that lies beside `folder`: see :func:`save_t5`.
+    The language model is built with the T5 that lies beside `folder`: see :func:`save_t5`. A stereo one has twice the
+    codebooks, left and right in turn.
     """
     import torch
     from omegaconf import OmegaConf
@@ -61,11 +68,16 @@ def save_checkpoint(folder: Path, *, pretrained: str | None = None) -> None:
 
     folder.mkdir(parents=True)
     torch.manual_seed(1)
-    config = OmegaConf.create(LM)
+    text = LM
+    if stereo:
+        for mono, both in STEREO.items():
+            assert mono in text
+            text = text.replace(mono, both)
+    config = OmegaConf.create(text)
     del config.conditioners.args
     _point_to_t5(config, folder, folder.parent)
     lm = builders.get_lm_model(config)
-    torch.save(_package(lm.state_dict(), LM), folder / "state_dict.bin")
+    torch.save(_package(lm.state_dict(), text), folder / "state_dict.bin")
     if pretrained is not None:
         torch.save({"pretrained": pretrained, "exported": True, "version": "1.3.0"}, folder / "compression_state_dict.bin")
         return
@@ -88,6 +100,25 @@ def save_codec(folder: Path) -> None:
         if name.endswith(("inited", "cluster_size")):
             buffer.fill_(1)
     torch.save(_package(codec.state_dict(), CODEC), folder / "compression_state_dict.bin")
+
+
+def save_transformers_codec(folder: Path) -> None:
+    """Write the codec as transformers saves its own EnCodec: the layout of ``facebook/encodec_32khz``."""
+    import torch
+    from transformers import EncodecConfig, EncodecModel
+
+    torch.manual_seed(4)
+    # Four codebooks of 8 bits at the frame rate, in kbit/s.
+    config = EncodecConfig(
+        target_bandwidths=[4 * 8 * FRAME_RATE / 1000], sampling_rate=32000, audio_channels=1, normalize=False, num_filters=2,
+        hidden_size=16, codebook_size=CARD, codebook_dim=16, upsampling_ratios=[10, 10, 8, 8], num_lstm_layers=1,
+        use_causal_conv=False,
+    )  # fmt: skip
+    model = EncodecModel(config)
+    for name, buffer in model.named_buffers():
+        if name.endswith("embed"):
+            buffer.copy_(torch.randn_like(buffer))
+    model.save_pretrained(folder)
 
 
 def _package(state: object, config: str) -> dict[str, object]:

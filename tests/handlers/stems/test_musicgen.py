@@ -28,7 +28,14 @@ if missing_libraries():
         allow_module_level=True,
     )
 
-from tests.handlers.stems.small_checkpoint import FRAME_RATE, WINDOW_S, save_checkpoint, save_codec, save_home
+from tests.handlers.stems.small_checkpoint import (
+    FRAME_RATE,
+    WINDOW_S,
+    save_checkpoint,
+    save_codec,
+    save_home,
+    save_transformers_codec,
+)
 
 # What audiocraft, transformers and torch say about each other's ages while a checkpoint is built here.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -208,9 +215,17 @@ def test_a_damaged_file_is_named(context_at, home, name, how):
         run(request(), context_at(home))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_damaged_t5_is_named_and_not_the_model_that_reads_through_it(context_at, home, name):
+    path = home / "models" / "t5-base" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(Invalid, match=rf"t5-base.*{'' if name == 'config.json' else name}.*fetch it again"):
+        run(request(), context_at(home))
+
+
 def test_weights_of_another_model_are_refused(context_at, home):
     shutil.copy(home / "models" / "small" / "compression_state_dict.bin", home / "models" / "small" / "state_dict.bin")
-    with pytest.raises(Invalid, match=r"state_dict\.bin: is damaged, or is not a checkpoint"):
+    with pytest.raises(Invalid, match=r"state_dict\.bin: is damaged, or is not part"):
         run(request(), context_at(home))
 
 
@@ -250,6 +265,22 @@ def test_a_codec_of_its_own_folder_is_found_by_its_name(context_at, home, pristi
     run(request(), within)
     assert np.array_equal(samples(apart), samples(within))
     assert "codec/compression_state_dict.bin" in apart.delivered().facts["weights_sha256"]
+
+
+def test_a_stereo_model_plays_two_channels_through_a_codec_that_transformers_saved(context_at, home):
+    models = home / "models"
+    shutil.rmtree(models / "small")
+    save_checkpoint(models / "small", pretrained="somebody/codec", stereo=True)
+    save_transformers_codec(models / "codec")
+    context = context_at(home, seed=7)
+    run(request(), context)
+    left, right = samples(context)
+    assert left.shape == (2 * 44_100,) and np.ptp(left) > 0.001 and not np.array_equal(left, right)
+    assert "codec/model.safetensors" in context.delivered().facts["weights_sha256"]
+    path = models / "codec" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(Invalid, match=r"codec/model\.safetensors: is damaged"):
+        run(request(), context_at(home))
 
 
 def test_memory_that_ran_out_is_said_as_such(context_at):
