@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -13,7 +12,7 @@ import structlog
 from daemon.core import Core
 from daemon.documents.references import ReferenceRefused, resolve
 from daemon.execution import Request
-from daemon.jobs import BACKOFF_CEILING_S, RUNNING, later, timestamp
+from daemon.jobs import BACKOFF_CEILING_S, DONE, RUNNING, later, timestamp
 from daemon.lane import Lane, Worker
 from daemon.processes import boot_id
 
@@ -173,7 +172,7 @@ class Dispatch:
     def items(self, job_id: str, step: str, prefix: str = "") -> list[dict[str, Any]]:
         """The items of a step, in order: path, label, sha256, facts, sidecars."""
         rows = self.core.ledger.rows(
-            "SELECT artifacts.*, jobs.folder AS job_folder FROM artifacts JOIN runs ON runs.id = artifacts.run_id "
+            "SELECT artifacts.*, jobs.state AS job_state FROM artifacts JOIN runs ON runs.id = artifacts.run_id "
             "JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = artifacts.job_id "
             "WHERE artifacts.job_id = ? AND steps.name = ? AND artifacts.kind IN ('primary', 'sidecar') ORDER BY runs.ordinal, artifacts.item",
             job_id,
@@ -181,8 +180,9 @@ class Dispatch:
         )
 
         def place(row: sqlite3.Row) -> str:
-            folder = row["job_folder"]
-            return str(Path(folder) / row["published"] if folder else self.core.outbox.staging / row["path"])
+            if row["job_state"] == DONE:  # Where it is by today's configuration: an outbox may have been moved.
+                return str(self.core.outbox.folder_of(job_id, DONE).resolve() / row["published"])
+            return str(self.core.outbox.staging / row["path"])
 
         found: dict[tuple[int, int], dict[str, Any]] = {}
         for row in rows:

@@ -17,6 +17,7 @@ from daemon.documents import Document, DocumentError
 from daemon.events import Identity, JobFileSettled
 from daemon.inbox import NotSettled, take
 from daemon.jobs import ID_PATTERN, WAITING, later, make_id, slug, timestamp
+from daemon.outbox import make_shared
 from daemon.readiness import Readiness
 
 log = structlog.get_logger()
@@ -91,8 +92,7 @@ class Intake:
         if os.path.lexists(target):
             return  # Reported twice in one batch, and set aside by the first. What lies at `path` now is another file.
         try:
-            if not target.parent.exists():
-                target.parent.mkdir()
+            make_shared(self.core.settings, target.parent)
             os.rename(path, target)
         except FileNotFoundError:
             log.warning("the job file was gone before it could be set aside", job_id=job_id, path=str(path))
@@ -129,7 +129,7 @@ class Intake:
         def move() -> None:
             self.promised.discard(target)
             try:
-                target.parent.mkdir(exist_ok=True)
+                make_shared(self.core.settings, target.parent)
                 os.rename(path, target)
                 moved = version_of(target, inbox)
                 if identity is not None and moved is not None and moved.sha256 != identity.sha256:

@@ -55,7 +55,7 @@ class Outbox:
         if known and not (self.root / MARKER).exists():
             return
         self.staging.mkdir(parents=True, exist_ok=True)
-        self.settings.paths.failed.mkdir(exist_ok=True)
+        make_shared(self.settings, self.settings.paths.failed)
         marker = self.root / MARKER
         if not marker.exists():
             marker.write_text(
@@ -134,8 +134,7 @@ class Outbox:
         write(folder / "manifest.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         write(folder / "log.jsonl", lines)
         pages.write(folder, facts, outbox=self._as_typed())
-        if self.settings.group is not None:
-            self._give(folder, grp.getgrnam(self.settings.group).gr_gid)
+        give(self.settings, folder, *folder.iterdir())
         if sync:
             for name in os.listdir(folder):
                 sync_path(folder / name)
@@ -145,16 +144,6 @@ class Outbox:
         """The outbox as a person in the installation's folder types it."""
         home = self.settings.paths.home
         return str(self.root.relative_to(home) if self.root.is_relative_to(home) else self.root)
-
-    def _give(self, folder: Path, group: int) -> None:
-        """Let the person's group have what is published."""
-        try:
-            for path in (folder, *folder.iterdir()):
-                os.chown(path, -1, group)
-        except PermissionError:
-            log.warning(
-                "not given to the group: the daemon's user is not in it", group=self.settings.group, path=str(folder)
-            )
 
     def _sync_filesystem(self) -> None:
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -199,7 +188,7 @@ class Outbox:
         if source.exists():
             if target.exists():  # A failed job that was retried and failed again.
                 os.rename(target, self.staging / job_id / f".old-{os.stat(target).st_ino}")
-            target.parent.mkdir(exist_ok=True)  # People clean up failed/ by removing it.
+            make_shared(self.settings, target.parent)  # People clean up failed/ by removing it.
             os.rename(source, target)
         return target
 
@@ -256,6 +245,25 @@ def sync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def give(settings: Settings, *paths: Path) -> None:
+    """Let the person's group (`group:`) have what the daemon made, so that its members can delete it."""
+    if settings.group is None:
+        return
+    try:
+        number = grp.getgrnam(settings.group).gr_gid
+        for path in paths:
+            os.chown(path, -1, number)
+    except (KeyError, PermissionError) as error:
+        log.warning("not given to the group", group=settings.group, path=str(paths[0]), error=str(error))
+
+
+def make_shared(settings: Settings, folder: Path) -> None:
+    """Make a folder whose entries the person's group may delete, if it is not there."""
+    if not folder.exists():
+        folder.mkdir()
+        give(settings, folder)
 
 
 def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Path], Any]) -> list[Path]:

@@ -31,7 +31,7 @@ def check(
 
     Shows the steps, how long each result will be, time and disk from this machine's own earlier runs, results that
     no step uses, and what is missing here. JSON: a list of file, ok, problems (line, column, key, message), name,
-    seed, steps (name, handler, lane, items, duration_s, size_bytes, took_s, runs_known, findings), unused, missing,
+    seed, steps (name, handler, lane, items, duration_s, size_bytes, took_s, runs_known, fallback, findings), unused, missing,
     took_s, size_bytes.
 
     Example: ./drophammer check config/jobs/demo.yaml
@@ -96,7 +96,7 @@ def _expectation(step: Any, lane: str, estimate: Estimate, connection: sqlite3.C
             size = round(audio_s * pace.bytes_per_second)
     return {
         "name": step.name, "handler": step.handler, "lane": lane, "items": estimate.items, "duration_s": estimate.duration_s,
-        "size_bytes": size, "took_s": took, "runs_known": 0 if pace is None else pace.runs,
+        "size_bytes": size, "took_s": took, "runs_known": 0 if pace is None else pace.runs, "fallback": step.fallback,
         "findings": [{"kind": f.kind, "key": f.key, "message": f.message} for f in step.findings],
     }  # fmt: skip
 
@@ -111,7 +111,11 @@ def _missing(document: Document, connection: sqlite3.Connection | None) -> list[
         if connection is None or connection.execute(query, (document.from_job, document.from_job)).fetchone() is None:
             said.append(f"from: no finished job {document.from_job!r} yet")
     for step in document.steps:
-        said += [finding.message for finding in step.findings if finding.kind == "missing"]
+        said += [
+            finding.message
+            for finding in step.findings
+            if finding.kind == "missing" and not (finding.key == "model" and step.fallback)
+        ]
         for reference, source in step.sources.items():
             if source["kind"] == "path" and not Path(source["path"]).exists():
                 near = nearest_file(Path(source["path"]))
@@ -144,6 +148,12 @@ def _print(report: dict[str, Any]) -> None:
             f"all steps: about {terminal.duration(report['took_s'])}, {terminal.size(report['size_bytes']) or 'unknown disk'}"
         )
     for step in report["steps"]:
+        if step["fallback"] and any(
+            finding["kind"] == "missing" and finding["key"] == "model" for finding in step["findings"]
+        ):
+            print(
+                f"note: step {step['name']}: its model is not here; {step['fallback']} stands in, and every file will say so"
+            )
         for finding in step["findings"]:
             if finding["kind"] == "warning":
                 print(

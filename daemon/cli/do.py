@@ -102,7 +102,8 @@ def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str]) -> l
     for file in files:
         if not Path(file).is_file():
             raise CommandError(f"{file}: no such file")
-    places = [os.path.abspath(file) for file in files]
+    # Links are followed here, as a shell would: whoever types a path means what it leads to (outbox/latest/...).
+    places = [os.path.realpath(file) for file in files]
     if many:
         return [(handler.name, "\n".join([*head, f"{key}: {jsonlib.dumps(places)}"]).encode())]
     return [(Path(place).stem, "\n".join([*head, f"{key}: {jsonlib.dumps(place)}"]).encode()) for place in places]

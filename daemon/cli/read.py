@@ -185,6 +185,8 @@ def _show_daemon(paths: Any, connection: Any, json: bool) -> None:
         print(
             f"daemon    running as process {answer['pid']}, version {answer['version']}{', started ' + since if since else ''}"
         )
+        if answer.get("obstacle"):
+            print(f"parked    {terminal.safe(answer['obstacle'])}")
         for folder in answer.get("watching", []):
             print(f"watching  {terminal.safe(folder['folder'])} ({terminal.safe(folder['how'])})")
         for name, lane in answer["lanes"].items():
@@ -198,6 +200,8 @@ def lane_line(lane: dict[str, Any]) -> str:
     if lane.get("paused"):
         until = lane.get("paused_until")
         parts.append(f"paused{' until ' + terminal.local(until) if until else ''}")
+    elif lane.get("closed"):
+        parts.append(lane["closed"])
     for worker in lane.get("workers", []):
         if worker.get("state") == "busy":
             doing = terminal.progress(worker.get("phase"), worker.get("done"), worker.get("total"), worker.get("unit"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import itertools
 import json
@@ -477,3 +478,27 @@ def test_a_reload_that_brings_a_handler_brings_it_to_warm_workers_too(running: H
     running.ask("reload")
     running.drop("new.yaml", {"do": "stranger"})
     running.ended("new")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to any group")
+def test_the_persons_group_can_delete_what_the_daemon_made(house: House) -> None:
+    group = next(entry for entry in grp.getgrall() if entry.gr_gid not in (0, os.getegid()))
+    house.configure(group=group.gr_name)
+    house.start()
+    house.drop("good.yaml", {"do": "probe"})
+    house.drop("wrong.yaml", "nonsense\n")
+    folder = Path(house.ended("good")["folder"])
+    eventually((house.inbox / "rejected" / "wrong.yaml.reason.txt").exists, "the other is rejected")
+    for path in (folder, *folder.iterdir(), house.inbox / "accepted", house.inbox / "rejected", house.outbox / "failed"):
+        assert path.stat().st_gid == group.gr_gid and path.stat().st_mode & 0o020, path
+
+
+def test_a_finished_job_feeds_another_after_the_outbox_was_moved(running: House) -> None:
+    running.drop("source.yaml", {"steps": {"beds": {"do": "probe"}}})
+    running.ended("source")
+    running.stop()
+    running.outbox.rename(running.home / "larger-disk")
+    running.configure(outbox="larger-disk")
+    running.start()
+    running.drop("remix.yaml", {"from": "source", "steps": {"again": {"do": "probe", "input": ["from/beds/1"]}}})
+    assert Path(running.ended("remix")["folder"]).parent == running.home / "larger-disk"
