@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import itertools
 import json
 import os
-import signal
 import sqlite3
 import time
 from pathlib import Path
 
-import pytest
-
-from daemon.control import ControlError
 from tests.conftest import House, eventually
 
 
@@ -76,15 +71,6 @@ def test_steps_feed_each_other_in_the_order_of_their_needs(running: House) -> No
     assert [entry["label"] for entry in steps["last"]["inputs"]] == ["middle/1", "middle/2", "middle/3"]
 
 
-def test_a_file_that_is_no_job_is_set_aside_with_its_reason(running: House) -> None:
-    running.drop("wrong.yaml", "do: probe\nitms: 3\n")
-    reason = running.inbox / "rejected" / "wrong.yaml.reason.txt"
-    eventually(reason.exists, "the reason is written")
-    assert "line 2" in reason.read_text() and "items" in reason.read_text()
-    assert (running.inbox / "rejected" / "wrong.yaml").read_text() == "do: probe\nitms: 3\n"
-    assert running.rows("SELECT count(*) FROM jobs")[0][0] == 0
-
-
 def test_the_same_text_dropped_twice_is_two_jobs(running: House) -> None:
     for _ in range(2):
         running.drop("again.yaml", {"do": "probe"})
@@ -98,143 +84,6 @@ def test_a_job_waits_for_its_input_and_says_so(running: House) -> None:
     assert job["state"] == "waiting" and "./takes/kick.wav is not here" in job["reason"]
     running.drop("takes/kick.wav", b"RIFF" + bytes(100))
     running.ended("wants")
-
-
-def test_an_input_that_never_comes_fails_the_job_in_time(running: House) -> None:
-    running.drop("wants.yaml", {"do": "probe", "input": ["./takes/kick.wav"], "input_timeout": "1s"})
-    job = running.ended("wants", "failed")
-    assert "waited too long" in job["reason"]
-    assert "waited too long" in (Path(job["folder"]) / "reason.txt").read_text()
-
-
-def test_an_invalid_request_is_not_tried_again(running: House) -> None:
-    running.drop("bad.yaml", {"do": "probe", "items": 3, "end": "invalid"})
-    job = running.ended("bad", "failed")
-    assert "the request is wrong" in job["reason"]
-    folder = Path(job["folder"])
-    assert folder.parent == running.outbox / "failed"
-    assert (folder / "bad_probe_1.txt").exists() and (folder / "bad_probe_2.txt").exists()
-    assert "the request is wrong" in (folder / "reason.txt").read_text()
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["failed"]
-
-
-def test_an_error_that_may_pass_is_tried_again_and_finished_items_are_kept(house: House) -> None:
-    house.configure(backoff=0.2)
-    house.start()
-    gate = house.home / "gate"
-    house.drop(
-        "busy.yaml",
-        {
-            "do": "probe",
-            "items": 3,
-            "end": "transient",
-            "until": str(gate),
-            "retries": 20,
-            "stamp": str(house.home / "stamp"),
-        },
-    )
-    eventually(lambda: len(house.rows("SELECT 1 FROM attempts")) >= 2, "it is tried again")
-    gate.touch()
-    job = house.ended("busy")
-    made = house.rows(
-        "SELECT item, count(*) AS times, min(attempt_id) AS attempt FROM artifacts WHERE job_id = ? GROUP BY item",
-        job["id"],
-    )
-    assert [(row["item"], row["times"]) for row in made] == [(1, 1), (2, 1), (3, 1)]
-    assert made[0]["attempt"] < made[2]["attempt"]
-
-
-def test_a_bug_of_a_handler_leaves_its_traceback(running: House) -> None:
-    running.drop("bug.yaml", {"do": "probe", "end": "bug"})
-    running.ended("bug", "failed")
-    (attempt,) = running.rows("SELECT * FROM attempts")
-    assert attempt["meaning"] == "bug" and "ZeroDivisionError" in attempt["traceback"]
-
-
-def test_a_job_that_kills_its_worker_is_quarantined_and_the_lane_goes_on(running: House) -> None:
-    running.drop("poison.yaml", {"do": "probe", "end": "kill"})
-    running.drop("good.yaml", {"do": "probe"})
-    job = running.ended("poison", "failed")
-    assert "quarantined" in job["reason"] and "SIGKILL" in job["reason"]
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts WHERE job_id = ?", job["id"])] == [
-        "crashed"
-    ] * 3
-    running.ended("good")
-
-
-@pytest.mark.parametrize("end", ["exit", "abort", "garbage"])
-def test_a_worker_that_ends_badly_is_a_crash(house: House, end: str) -> None:
-    house.start()
-    house.drop("bad.yaml", {"do": "probe", "end": end, "until": str(house.home / "gate")})
-    eventually(lambda: house.rows("SELECT 1 FROM attempts WHERE outcome = 'crashed'"), "it crashes")
-    (house.home / "gate").touch()
-    house.ended("bad")
-
-
-def test_a_step_over_its_time_is_ended_and_the_reason_says_so(running: House) -> None:
-    running.drop("slow.yaml", {"do": "probe", "end": "hang", "timeout": "1s"})
-    job = running.ended("slow", "failed")
-    assert "did not finish within 1 s" in job["reason"]
-
-
-def test_a_worker_over_its_memory_is_replaced(house: House) -> None:
-    house.configure(lanes={"cpu": {"memory": "150MiB"}}, retries=0)
-    house.start()
-    house.drop("large.yaml", {"do": "probe", "memory_mib": 300, "seconds": 30})
-    job = house.ended("large", "failed")
-    assert "over the lane's 150 MiB" in job["reason"]
-
-
-def test_a_running_job_is_cancelled_when_asked(running: House) -> None:
-    running.drop("long.yaml", {"do": "probe", "items": 100, "seconds": 0.2})
-    job = eventually(lambda: (job := running.job("long")) and job["state"] == "running" and job, "it runs")
-    eventually(lambda: running.rows("SELECT 1 FROM artifacts"), "the first item is finished")
-    running.ask("cancel", job=job["id"])
-    job = running.ended("long", "cancelled")
-    assert (Path(job["folder"]) / "long_probe_1.txt").exists()
-    assert running.rows("SELECT outcome FROM attempts")[0]["outcome"] == "cancelled"
-
-
-def test_a_handler_that_does_not_listen_is_killed_after_the_grace(house: House) -> None:
-    house.configure(cancel_grace=0.5)
-    house.start()
-    house.drop("deaf.yaml", {"do": "probe", "end": "hang"})
-    eventually(lambda: (job := house.job("deaf")) and job["state"] == "running", "it runs")
-    house.ask("cancel", job=house.job("deaf")["id"])
-    house.ended("deaf", "cancelled")
-
-
-def test_retry_takes_up_where_a_failed_job_was(running: House) -> None:
-    gate = running.home / "gate"
-    running.drop("once.yaml", {"do": "probe", "items": 3, "end": "invalid", "until": str(gate)})
-    job = running.ended("once", "failed")
-    gate.touch()
-    running.ask("retry", job=job["id"])
-    eventually(lambda: running.job("once")["state"] == "done", "the retry is done")
-    job = running.job("once")
-    attempts = running.rows("SELECT attempt_id FROM artifacts WHERE job_id = ? ORDER BY item", job["id"])
-    assert attempts[0]["attempt_id"] < attempts[2]["attempt_id"]
-    assert sorted(path.name for path in Path(job["folder"]).glob("*.txt")) == [f"once_probe_{n}.txt" for n in (1, 2, 3)]
-    eventually(lambda: not (running.outbox / "failed" / job["id"]).exists(), "the failed try is gone")
-
-
-def test_an_unknown_job_is_never_cancelled_or_retried(running: House) -> None:
-    for what in ("cancel", "retry"):
-        with pytest.raises(ControlError, match="no job 'nonsense'"):
-            running.ask(what, job="nonsense")
-
-
-def test_a_paused_lane_starts_nothing_and_its_worker_leaves(running: House) -> None:
-    running.drop("warm.yaml", {"do": "probe"})
-    running.ended("warm")
-    running.ask("pause", lane="cpu")
-    eventually(lambda: not running.ask("status")["lanes"]["cpu"]["workers"], "the idle worker leaves")
-    running.drop("later.yaml", {"do": "probe"})
-    eventually(lambda: running.job("later"), "it is accepted")
-    time.sleep(0.5)
-    assert running.job("later")["state"] == "queued"
-    running.ask("resume", lane="cpu")
-    running.ended("later")
 
 
 def test_with_no_cpu_workers_nothing_overlaps(house: House) -> None:
@@ -291,44 +140,6 @@ def test_a_finished_item_that_was_changed_is_not_read(running: House) -> None:
     assert "is not the file its job made" in running.ended("remix", "failed")["reason"]
 
 
-def test_the_daemons_process_holds_no_audio_library(running: House) -> None:
-    running.drop("one.yaml", {"do": "probe"})
-    running.ended("one")
-    maps = Path(f"/proc/{running.process.pid}/maps").read_text()
-    assert "sqlite" in maps
-    for library in ("numpy", "scipy", "librosa", "soundfile", "torch", "numba", "llvmlite"):
-        assert f"/{library}" not in maps, library
-
-
-def test_a_second_daemon_refuses_and_names_the_first(running: House) -> None:
-    first = running.process
-    second = running.start(wait=False)
-    assert second.wait(60) == 2
-    assert f"process {first.pid}" in running.output()
-    running.process = first
-
-
-def test_a_stopping_daemon_finishes_what_runs(running: House) -> None:
-    running.drop("short.yaml", {"do": "probe", "seconds": 1.5})
-    eventually(lambda: (job := running.job("short")) and job["state"] == "running", "it runs")
-    assert running.stop() == 0
-    running.start()
-    running.ended("short")
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["done"]
-
-
-def test_asked_twice_to_stop_it_gives_the_step_back(running: House) -> None:
-    running.drop("long.yaml", {"do": "probe", "items": 3, "seconds": 1.5})
-    eventually(lambda: running.rows("SELECT 1 FROM artifacts"), "the first item is finished")
-    running.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    assert running.stop() == 0
-    assert running.job("long")["state"] == "running"
-    running.start()
-    running.ended("long")
-    assert [row["outcome"] for row in running.rows("SELECT outcome FROM attempts")] == ["interrupted", "done"]
-
-
 def test_progress_reaches_the_ledger_with_its_phase(running: House) -> None:
     running.drop("long.yaml", {"do": "probe", "items": 4, "seconds": 0.7})
     row = eventually(
@@ -336,42 +147,6 @@ def test_progress_reaches_the_ledger_with_its_phase(running: House) -> None:
     )[0]
     assert (row["total"], row["unit"]) == (4, "items")
     running.ended("long")
-
-
-def test_reload_takes_a_good_configuration_and_refuses_a_broken_one(running: House) -> None:
-    running.configure(retries=5)
-    assert running.ask("reload")["changed"] == ["retries"]
-    (running.home / "config" / "drophammer.yaml").write_text("retries: many\n")
-    with pytest.raises(ControlError, match=r"the old one stays in force(.|\n)*retries"):
-        running.ask("reload")
-    running.drop("after.yaml", {"do": "probe"})
-    job = running.ended("after")
-    assert running.rows("SELECT retries FROM steps WHERE job_id = ?", job["id"])[0]["retries"] == 5
-
-
-def test_copies_are_delivered_and_never_over_another_file(house: House) -> None:
-    house.configure(deliver={"daw": str(house.home / "samples")})
-    other = house.home / "samples" / "set" / "set_probe_1.txt"
-    other.parent.mkdir(parents=True)
-    other.write_text("somebody else's")
-    house.start()
-    house.drop("set.yaml", {"do": "probe", "items": 2, "deliver": {"to": "daw"}})
-    house.ended("set")
-    eventually((other.parent / "set_probe_2.txt").exists, "the copy arrives")
-    assert other.read_text() == "somebody else's"
-
-
-def test_commands_are_run_when_a_job_ends(house: House) -> None:
-    note = house.home / "note"
-    house.configure(
-        on_done=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "done {name} {reason}"]],
-        on_failed=[["sh", "-c", 'printf "%s\\n" "$1" >>"$0"', str(note), "failed {name}"]],
-    )
-    house.start()
-    house.drop("good.yaml", {"do": "probe"})
-    house.drop("bad.yaml", {"do": "probe", "end": "invalid"})
-    eventually(lambda: note.exists() and len(note.read_text().splitlines()) == 2, "both commands ran")
-    assert sorted(note.read_text().splitlines()) == ["done good ", "failed bad"]
 
 
 def test_dropped_audio_goes_to_the_first_route_once(house: House) -> None:
@@ -478,19 +253,6 @@ def test_a_reload_that_brings_a_handler_brings_it_to_warm_workers_too(running: H
     running.ask("reload")
     running.drop("new.yaml", {"do": "stranger"})
     running.ended("new")
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to any group")
-def test_the_persons_group_can_delete_what_the_daemon_made(house: House) -> None:
-    group = next(entry for entry in grp.getgrall() if entry.gr_gid not in (0, os.getegid()))
-    house.configure(group=group.gr_name)
-    house.start()
-    house.drop("good.yaml", {"do": "probe"})
-    house.drop("wrong.yaml", "nonsense\n")
-    folder = Path(house.ended("good")["folder"])
-    eventually((house.inbox / "rejected" / "wrong.yaml.reason.txt").exists, "the other is rejected")
-    for path in (folder, *folder.iterdir(), house.inbox / "accepted", house.inbox / "rejected", house.outbox / "failed"):
-        assert path.stat().st_gid == group.gr_gid and path.stat().st_mode & 0o020, path
 
 
 def test_a_finished_job_feeds_another_after_the_outbox_was_moved(running: House) -> None:
