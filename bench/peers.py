@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ class Peer:
 
     def stop(self) -> None:
         for process in self.processes:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # huey's workers are processes of its own.
             process.wait()
 
 
