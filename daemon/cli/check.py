@@ -129,7 +129,8 @@ def _print(report: dict[str, Any]) -> None:
             f"{terminal.safe(report['file'])}: {len(report['problems'])} problem{'s' * (len(report['problems']) != 1)}"
         )
         for problem in report["problems"]:
-            print(f"  line {problem['line']}, column {problem['column']}: {terminal.safe(problem['message'])}")
+            place = f"line {problem['line']}" + (f", {problem['key']}" if problem["key"] else "")
+            print(f"  {terminal.safe(place)}: {terminal.safe(problem['message'])}")
         return
     seed = "drawn when it is accepted" if report["seed"] is None else report["seed"]
     print(f"{terminal.safe(report['file'])}: job {report['name']}, seed {seed}")
