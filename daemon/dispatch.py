@@ -181,7 +181,7 @@ class Dispatch:
 
         def place(row: sqlite3.Row) -> str:
             if row["job_state"] == DONE:  # Where it is by today's configuration: an outbox may have been moved.
-                return str(self.core.outbox.folder_of(job_id, DONE).resolve() / row["published"])
+                return str(self.core.outbox.folder_of(job_id, DONE) / row["published"])
             return str(self.core.outbox.staging / row["path"])
 
         found: dict[tuple[int, int], dict[str, Any]] = {}

@@ -77,8 +77,7 @@ class Recordings:
     def _hash(self, event: AudioSettled, route: str | None, ledger: sqlite3.Connection) -> Any:
         """On the errands thread: what it is, by content."""
         try:
-            # The inbox itself may be reached through a link; below it, links were refused.
-            sha256 = sha256_of(event.path.parent.resolve() / event.path.name)
+            sha256 = sha256_of(event.path)
         except HandlerError as error:
             note = str(error)
             log.warning("dropped audio cannot be read", path=str(event.path), reason=note)

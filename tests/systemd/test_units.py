@@ -123,7 +123,7 @@ def test_units_reach_folders_through_links(house: House, tmp_path: Path) -> None
     (tmp_path / "big").mkdir()
     (house.home / "outbox").symlink_to(tmp_path / "big")
     paths = values(render(house, "system"), "BindPaths")
-    assert f"-{house.home}/outbox" in paths and f"-{(tmp_path / 'big').resolve()}" in paths
+    assert f"-{(tmp_path / 'big').resolve()}" in paths
 
 
 @pytest.mark.parametrize("kind", ["system", "user"])
