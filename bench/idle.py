@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.installation import Installation
+from bench.installation import Installation, scratch_folder
 from bench.peers import Huey
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
         lane = {"idle_unload": 1}
         ours = Installation(Path(scratch) / "ours", lanes={"gpu": lane, "cpu": lane})
         ours.start()

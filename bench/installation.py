@@ -59,6 +59,13 @@ class Installation:
             connection.close()
 
 
+def scratch_folder() -> Path:
+    """Where benches work: on the checkout's disk, in a folder that git ignores."""
+    folder = CHECKOUT / "build"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.installation import Installation, fsync_ms, percentile
+from bench.installation import Installation, fsync_ms, percentile, scratch_folder
 from bench.peers import PEERS
 
 PAUSE_S = 0.05
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--drops", type=int, default=200)
     options = parser.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
         home = Path(scratch)
         before = fsync_ms(home)
         ours = Installation(home / "ours")

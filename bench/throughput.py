@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.installation import CHECKOUT, Installation
+from bench.installation import CHECKOUT, Installation, scratch_folder
 from bench.peers import PEERS
 
 GIVE_UP_S = 600
@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     listed: list[float] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
         rows.append(("drophammer, published folders", ours(Path(scratch) / "ours", options.jobs, listed)))
         for kind in () if options.no_peers else PEERS:
             peer = kind(Path(scratch) / kind.__name__)
