@@ -88,7 +88,7 @@ class Commands:
                 "pid": worker.pid,
                 "state": worker.state,
                 "since_s": round(now - worker.since, 1),
-                **{key: value for key, value in worker.work.items() if key != "progress_at"},
+                **{key: value for key, value in worker.work.items() if key not in ("progress_at", "unsaved")},
             }
             for worker in lane.workers.values()
         ]

@@ -20,6 +20,7 @@ JOB_IS_STOPPING = (
     "FROM jobs WHERE id = ?"
 )
 """Nothing of a job that was cancelled, or of which a step has failed, is tried again."""
+PROGRESS = ("phase", "done", "total", "unit")
 PROGRESS_EVERY_S = 0.5
 """A run's progress reaches the ledger at most this often."""
 
@@ -67,13 +68,22 @@ class Reports:
             self._ended(lane, worker, message)
 
     def _progressed(self, worker: Worker, message: dict[str, Any]) -> None:
-        facts = {name: message.get(name) for name in ("phase", "done", "total", "unit")}
-        new_phase = facts["phase"] != worker.work.get("phase")
-        worker.work.update(facts)
+        worker.work.update({name: message.get(name) for name in PROGRESS}, unsaved=True)
+        self._save_progress(worker)
+
+    def _save_progress(self, worker: Worker) -> None:
         now = self.core.monotonic()
-        if new_phase or now - worker.work["progress_at"] >= PROGRESS_EVERY_S:
-            worker.work["progress_at"] = now
+        if now - worker.work["progress_at"] >= PROGRESS_EVERY_S:
+            worker.work.update(progress_at=now, unsaved=False)
+            facts = {name: worker.work[name] for name in PROGRESS}
             self.core.ledger.update("runs", worker.work["run_id"], progress_at=self.core.stamp(), **facts)
+
+    def tick(self) -> None:
+        """Save what came too soon after the last: a phase may begin then, and be silent for minutes."""
+        for lane in self.core.lanes.values():
+            for worker in lane.busy():
+                if worker.work.get("unsaved"):
+                    self._save_progress(worker)
 
     def _made(self, worker: Worker, message: dict[str, Any]) -> None:
         ledger, work = self.core.ledger, worker.work

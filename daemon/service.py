@@ -238,6 +238,7 @@ class Service:
         core.inbox.tick(time.monotonic())
         for lane in core.lanes.values():
             core.after(lane.tick)
+        self.reports.tick()
         self.publication.tick()
         self.timetable.tick()
         self.upkeep.tick(self.readiness, self.progress)

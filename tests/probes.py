@@ -27,6 +27,8 @@ class ProbeParams(Params):
     until: str = ""
     """A file; `end` happens only while it does not exist."""
     memory_mib: int = 0
+    phases: list[str] = []
+    """Said one right after the other; then nothing more is said for `seconds`."""
 
 
 HANDLER = Handler(name="probe", summary="a handler for tests", params=ProbeParams, run="tests.probes:run")
@@ -36,6 +38,11 @@ def run(params: ProbeParams, context) -> None:
     if params.stamp:
         with open(params.stamp, "a") as file:
             file.write(f"{context.job_id} {time.monotonic_ns()}\n")
+    for phase in params.phases:
+        context.progress(phase, 0)
+    if params.phases:
+        time.sleep(params.seconds)
+        return
     ballast = bytearray(params.memory_mib << 20)
     for item in range(1, params.items + 1):
         if item in context.completed:

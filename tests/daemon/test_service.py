@@ -264,3 +264,9 @@ def test_a_finished_job_feeds_another_after_the_outbox_was_moved(running: House)
     running.start()
     running.drop("remix.yaml", {"from": "source", "steps": {"again": {"do": "probe", "input": ["from/beds/1"]}}})
     assert Path(running.ended("remix")["folder"]).parent == running.home / "larger-disk"
+
+
+def test_a_phase_that_begins_too_soon_for_the_ledger_is_there_soon_after(running: House) -> None:
+    running.drop("two.yaml", {"do": "probe", "phases": ["loading", "warming up"], "seconds": 3})
+    eventually(lambda: running.rows("SELECT 1 FROM runs WHERE phase = 'warming up'"), "the second phase shows")
+    running.ended("two")
