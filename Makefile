@@ -24,7 +24,7 @@ test: $(VENV)/.ready-test
 setup: $(VENV)/.ready
 
 setup-musicgen: $(VENV)/.ready-musicgen
-	@$(RUN) -m handlers.stems.device
+	@$(RUN) -m handlers.stems.musicgen.device
 	@echo "Weights are separate: a job that waits for a model, and './drophammer doctor', print the commands that fetch them."
 
 check-python:

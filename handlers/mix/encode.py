@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from handlers.audio.columns import Columns
+from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
 from handlers.audio.files import Reader, Writer, probe
 from handlers.audio.formats import Encoding, encoding
 from handlers.audio.loudness import Loudness, Meter
 from handlers.contract import Context
-from handlers.mix.params import MP3_VBR, FormatChoice
 from handlers.mix.timeline import Timeline
 
 _KEEPS = {"wav": ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"), "flac": ("PCM_16", "PCM_24")}

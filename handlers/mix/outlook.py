@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
 from handlers.contract import Estimate, ItemRecord
-from handlers.mix.params import MP3_VBR, FormatChoice, MixParams
+from handlers.mix.params import MixParams
 
 USUAL_RATE = 44_100
 USUAL_CHANNELS = 2

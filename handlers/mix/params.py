@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from handlers.audio.delivery.choices import MP3_MAX_RATE, Format, FormatChoice, WavSettings
 from handlers.contract import Handler, Params, Reference, Seconds
 
-NAMES = ("wav", "flac", "mp3", "ogg")
-MP3_MAX_RATE = 48_000
-MP3_VBR = 2.0
-"""Quality of an MP3 that names none."""
 DURATION_S = 4.0
 """Of a crossfade that names none."""
 
@@ -44,79 +41,6 @@ class Transition(Params):
             if self.kind == "cut" and getattr(self, name) is not None:
                 raise ValueError(f"a cut has no {name}: remove it, or say kind: crossfade")
         return self
-
-
-class WavSettings(Params):
-    """Settings of WAV."""
-
-    bits: Literal[16, 24, 32] | None = None
-    """16 or 24 bits, 32 = floating point; without it 24, and for plain cuts of like files what the files have."""
-
-
-class FlacSettings(Params):
-    """Settings of FLAC."""
-
-    bits: Literal[16, 24] | None = None
-    """16 or 24 bits; without it 24, and for plain cuts of like files what the files have."""
-
-
-class Mp3Settings(Params):
-    """Settings of MP3; without any, `vbr: 2`."""
-
-    kbps: Annotated[int, Field(ge=32, le=320)] | None = None
-    """Constant bit rate in kbit/s."""
-    vbr: Annotated[float, Field(ge=0, le=9)] | None = None
-    """Variable bit rate: LAME's quality from 0 (best, about 245 kbit/s) to 9."""
-
-    @model_validator(mode="after")
-    def _one_rate(self) -> Self:
-        if self.kbps is not None and self.vbr is not None:
-            raise ValueError(f"kbps ({self.kbps}) and vbr ({self.vbr:g}) exclude each other: keep one")
-        return self
-
-
-class OggSettings(Params):
-    """Settings of OGG Vorbis."""
-
-    quality: Annotated[float, Field(ge=0, le=10)] = 6.0
-    """From 0 to 10 (best); 6 is about 190 kbit/s."""
-
-
-def _named(value: object) -> object:
-    """Turn ``"mp3"`` into ``{"mp3": {}}``."""
-    if isinstance(value, str):
-        if value not in NAMES:
-            raise ValueError(f"{value!r} is not a format: one of {', '.join(NAMES)}")
-        return {value: {}}
-    return value
-
-
-class FormatChoice(Params):
-    """One format with its settings: exactly one of the four keys."""
-
-    wav: WavSettings | None = None
-    flac: FlacSettings | None = None
-    mp3: Mp3Settings | None = None
-    ogg: OggSettings | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        named = [name for name in NAMES if getattr(self, name) is not None]
-        if len(named) != 1:
-            raise ValueError(f"names {' and '.join(named) or 'no format'}: one format per list entry")
-        return self
-
-    @property
-    def name(self) -> str:
-        """`wav`, `flac`, `mp3` or `ogg`; also the suffix."""
-        return next(name for name in NAMES if getattr(self, name) is not None)
-
-
-Format = Annotated[
-    FormatChoice,
-    BeforeValidator(_named, json_schema_input_type=Literal["wav", "flac", "mp3", "ogg"] | FormatChoice),
-]
-"""A format by its name, or as `{mp3: {kbps: 192}}` with settings."""
 
 
 class MixParams(Params):

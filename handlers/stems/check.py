@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from handlers.contract import Estimate, Finding, ItemRecord, World
-from handlers.stems.models import Model, ModelsError, read_models, read_setup
+from handlers.stems.models.manifest import Model, ModelsError, read_models, read_setup
+from handlers.stems.models.weights import (
+    describe_size,
+    fetch_command,
+    missing_libraries,
+    missing_weights,
+    models_folder,
+)
 from handlers.stems.params import StemsParams
 from handlers.stems.styles import StyleError, load_style, nearest
-from handlers.stems.weights import describe_size, fetch_command, missing_libraries, missing_weights, models_folder
 
 SAMPLE_RATE = 44_100
 BYTES_PER_FRAME = 2 * 3

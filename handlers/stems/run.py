@@ -12,11 +12,11 @@ from handlers.audio import files, picture
 from handlers.audio.loudness import measure
 from handlers.contract import Context, Invalid
 from handlers.stems.check import PROMPT_NOT_READ
-from handlers.stems.models import Model, ModelsError, read_models
+from handlers.stems.instrument.render import Rendered, render
+from handlers.stems.models.manifest import Model, ModelsError, read_models
+from handlers.stems.models.weights import missing_libraries
 from handlers.stems.params import StemsParams
-from handlers.stems.render import Rendered, render
 from handlers.stems.styles import Style, StyleError, load_style
-from handlers.stems.weights import missing_libraries
 
 _RENDERED = 0.6
 """Share of an item's time that rendering takes; the rest is measuring, drawing and writing."""
@@ -47,7 +47,7 @@ def _run_audiocraft(params: StemsParams, style: Style, model: Model, context: Co
         raise Invalid(f"model {params.model!r} cannot be played: {model.not_played}; write `model: procedural`")
     if missing := missing_libraries():
         raise Invalid(f"model {params.model!r} needs {', '.join(missing)}; run `make setup-musicgen` in the checkout")
-    from handlers.stems import musicgen  # torch, which only this needs.
+    from handlers.stems.musicgen import backend as musicgen  # torch, which only this needs.
 
     musicgen.run(params, style, model, context)
 

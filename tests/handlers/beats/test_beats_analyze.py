@@ -18,7 +18,7 @@ from handlers.beats.analyze import run
 from handlers.beats.outlook import describe
 from handlers.beats.params import BeatsParams
 from handlers.contract import Cancelled, Invalid, ItemRecord
-from handlers.stems.render import render
+from handlers.stems.instrument.render import render
 from handlers.stems.styles import load_style
 from tests.fixtures.sound import noise, tone
 from tests.handlers.beats.drums import SAMPLE_RATE, beat_times, clicks, drum_pattern, f_measure, median_offset_s

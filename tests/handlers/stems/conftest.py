@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handlers.contract import World
-from handlers.stems.render import Rendered, render
+from handlers.stems.instrument.render import Rendered, render
 from handlers.stems.styles import Style, load_style
 
 CONFIG = Path(__file__).parents[3] / "config"

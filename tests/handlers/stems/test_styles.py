@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handlers.stems.models import ModelsError, read_models
+from handlers.stems.models.manifest import ModelsError, read_models
 from handlers.stems.styles import StyleError, list_styles, load_style, read_family
 
 CONFIG = Path(__file__).parents[3] / "config"

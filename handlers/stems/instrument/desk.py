@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from handlers.audio.loudness import Meter
-from handlers.stems import bus, oscillator, percussion, tones
-from handlers.stems.score import STEPS, Event, Score, stream
+from handlers.stems.instrument import bus, oscillator, percussion, tones
+from handlers.stems.instrument.score import STEPS, Event, Score
+from handlers.stems.streams import stream
 from handlers.stems.styles import Style
 from handlers.stems.theory import LOWEST_BASS, frequency, pitch
 

@@ -92,7 +92,9 @@ PROVIDED = {"xformers.ops": _provide_ops, "flashy.distrib": _provide_distrib}
 class StandInFinder(MetaPathFinder, Loader):
     """Finds a stand-in for what nobody before it has found."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         library = fullname.partition(".")[0]
         if library not in NAMES or fullname in ABSENT:
             return None

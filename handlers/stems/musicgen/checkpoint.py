@@ -21,8 +21,8 @@ os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 import torch
 
 from handlers.contract import Invalid, OutOfMemory
-from handlers.stems import audiocraft_shim
-from handlers.stems.weights import CODEC, STATE, codec_pointer
+from handlers.stems.models.weights import CODEC, STATE, codec_pointer
+from handlers.stems.musicgen import audiocraft_shim
 
 audiocraft_shim.install()
 with warnings.catch_warnings():

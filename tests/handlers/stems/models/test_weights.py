@@ -12,11 +12,11 @@ import pytest
 from handlers.contract import World
 from handlers.stems import check as checking
 from handlers.stems.check import check
-from handlers.stems.models import ModelsError, read_models, read_setup
+from handlers.stems.models.manifest import ModelsError, read_models, read_setup
+from handlers.stems.models.weights import codec_pointer, fetch_command, missing_weights, models_folder
 from handlers.stems.params import StemsParams
-from handlers.stems.weights import codec_pointer, fetch_command, missing_weights, models_folder
 
-CONFIG = Path(__file__).parents[3] / "config"
+CONFIG = Path(__file__).parents[4] / "config"
 
 
 def request(**changes: object) -> StemsParams:

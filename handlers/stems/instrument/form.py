@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from handlers.stems.score import Section
+from handlers.stems.instrument.score import Section
 
 _ENERGY = {
     "intro": 0.45, "groove": 0.65, "build": 0.75, "drop": 1.0, "strip": 0.6, "breakdown": 0.35, "outro": 0.45,

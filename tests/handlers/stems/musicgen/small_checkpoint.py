@@ -52,7 +52,7 @@ seanet: {{channels: 1, dimension: 16, n_filters: 2, n_residual_layers: 1, ratios
 rvq: {{n_q: 4, bins: {CARD}, q_dropout: false, kmeans_init: false}}
 """
 
-WORDS = "industrial house hard kick metal bass cold room steel drone dark beat slow fast".split()
+WORDS = ["industrial", "house", "hard", "kick", "metal", "bass", "cold", "room", "steel", "drone", "dark", "beat", "slow", "fast"]
 
 
 def save_checkpoint(folder: Path, *, pretrained: str | None = None, stereo: bool = False) -> None:
@@ -64,7 +64,7 @@ def save_checkpoint(folder: Path, *, pretrained: str | None = None, stereo: bool
     import torch
     from omegaconf import OmegaConf
 
-    from handlers.stems.checkpoint import _point_to_t5, builders
+    from handlers.stems.musicgen.checkpoint import _point_to_t5, builders
 
     folder.mkdir(parents=True)
     torch.manual_seed(1)
@@ -89,7 +89,7 @@ def save_codec(folder: Path) -> None:
     import torch
     from omegaconf import OmegaConf
 
-    from handlers.stems.checkpoint import builders
+    from handlers.stems.musicgen.checkpoint import builders
 
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from handlers.stems.patterns import euclid
-from handlers.stems.score import STEPS, Common, Event, Meter, Section
+from handlers.stems.instrument.patterns import euclid
+from handlers.stems.instrument.score import STEPS, Common, Event, Meter, Section
 from handlers.stems.styles import Character
 from handlers.stems.theory import pitch
 

@@ -15,11 +15,11 @@ import pytest
 from scipy import signal
 
 from handlers.audio.loudness import measure
-from handlers.stems import bus
-from handlers.stems.render import SAMPLE_RATE, render
-from handlers.stems.score import STEPS
+from handlers.stems.instrument import bus
+from handlers.stems.instrument.render import SAMPLE_RATE, render
+from handlers.stems.instrument.score import STEPS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 LOUDNESS_LUFS = (-16.0, -14.0)
 TRUE_PEAK_DBTP = -1.0
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_samples(style):
 
 def test_another_process_with_another_hash_seed_gives_the_same_samples(style):
     program = (
-        "import hashlib; from pathlib import Path; from handlers.stems.render import render;"
+        "import hashlib; from pathlib import Path; from handlers.stems.instrument.render import render;"
         "from handlers.stems.styles import load_style;"
         "audio = render(load_style(Path('config/styles'), 'industrial/bed'), 5.0, 5).audio;"
         "print(hashlib.sha256(audio.tobytes()).hexdigest())"

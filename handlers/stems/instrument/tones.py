@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from handlers.stems.oscillator import NoiseBands, chord_table, filtered_wave, play, read_loop
-from handlers.stems.score import Event
+from handlers.stems.instrument.oscillator import NoiseBands, chord_table, filtered_wave, play, read_loop
+from handlers.stems.instrument.score import Event
 from handlers.stems.styles import Character
 from handlers.stems.theory import SCALES, Key, frequency
 

@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from pickle import UnpicklingError
 
-from handlers.stems.models import Model, Weights
+from handlers.stems.models.manifest import Model, Weights
 
 STATE, CODEC = "state_dict.bin", "compression_state_dict.bin"
 """The two files of a model's own folder: the language model, and the codec that turns its tokens into sound."""

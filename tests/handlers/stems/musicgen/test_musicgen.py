@@ -18,9 +18,9 @@ import yaml
 from handlers.audio import files
 from handlers.contract import Cancelled, Invalid, ItemRecord, OutOfMemory, World
 from handlers.stems.check import check, describe
+from handlers.stems.models.weights import missing_libraries
 from handlers.stems.params import StemsParams
 from handlers.stems.run import run
-from handlers.stems.weights import missing_libraries
 
 if missing_libraries():
     pytest.skip(
@@ -28,7 +28,7 @@ if missing_libraries():
         allow_module_level=True,
     )
 
-from tests.handlers.stems.small_checkpoint import (
+from tests.handlers.stems.musicgen.small_checkpoint import (
     FRAME_RATE,
     WINDOW_S,
     save_checkpoint,
@@ -40,7 +40,7 @@ from tests.handlers.stems.small_checkpoint import (
 # What audiocraft, transformers and torch say about each other's ages while a checkpoint is built here.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SMALL = {
     "backend": "audiocraft", "summary": "made by the tests", "licence": "CC-BY-NC-4.0", "commercial": False,
     "sample_rate": 32000, "channels": 1, "window_s": WINDOW_S,
@@ -147,8 +147,8 @@ def test_a_model_stays_warm_until_its_files_change(context_at, home):
 
 
 def test_progress_never_jumps_back_over_windows_and_ends_at_the_whole(context_at):
-    from handlers.stems.checkpoint import load_musicgen
-    from handlers.stems.musicgen import generate
+    from handlers.stems.musicgen.backend import generate
+    from handlers.stems.musicgen.checkpoint import load_musicgen
 
     context = context_at(seed=7)
     run(request(duration=WINDOW_S + 3), context)
@@ -167,7 +167,7 @@ def test_progress_never_jumps_back_over_windows_and_ends_at_the_whole(context_at
     [(20, 1, 100), (20.2, 2, 101), (38, 2, 190), (38.2, 3, 191), (60, 4, 300)],
 )
 def test_steps_are_counted_by_hand(seconds, windows, new):
-    from handlers.stems.musicgen import count_steps
+    from handlers.stems.musicgen.backend import count_steps
 
     # Each window makes what is new in it, and three steps more for the codebooks that run behind.
     assert count_steps(round(seconds * FRAME_RATE), 100, 90) == new + 3 * windows
@@ -193,7 +193,7 @@ def test_a_stem_looks_for_cancellation_at_every_step(context_at):
 
 
 def test_a_loud_piece_is_turned_down_and_a_quiet_one_left(context_at):
-    from handlers.stems.musicgen import _deliverable
+    from handlers.stems.musicgen.backend import _deliverable
 
     # Faded at both ends: a cut tone overshoots when its rate is converted.
     tone = 0.25 * np.sin(np.arange(32_000) * 0.1) * np.hanning(32_000)
@@ -286,8 +286,8 @@ def test_a_stereo_model_plays_two_channels_through_a_codec_that_transformers_sav
 def test_memory_that_ran_out_is_said_as_such(context_at):
     import torch
 
-    from handlers.stems.checkpoint import is_out_of_memory
-    from handlers.stems.musicgen import generate
+    from handlers.stems.musicgen.backend import generate
+    from handlers.stems.musicgen.checkpoint import is_out_of_memory
 
     context = context_at()
     run(request(), context)
@@ -305,7 +305,7 @@ def test_an_installed_package_wins_over_its_stand_in(tmp_path):
     (tmp_path / "av").mkdir()
     (tmp_path / "av" / "__init__.py").write_text("REAL = True\n")
     program = (
-        "from handlers.stems import audiocraft_shim as shim; shim.install(); shim.install(); import sys, av, spacy, xformers.ops, torch;"
+        "from handlers.stems.musicgen import audiocraft_shim as shim; shim.install(); shim.install(); import sys, av, spacy, xformers.ops, torch;"
         "assert av.REAL and sum(type(finder).__name__ == 'StandInFinder' for finder in sys.meta_path) == 1;"
         "assert type(sys.meta_path[-1]).__name__ == 'StandInFinder';"
         "assert shim.standing_in() == ['spacy', 'xformers'] and xformers.ops.unbind is torch.unbind;\n"
@@ -326,7 +326,7 @@ def test_an_installed_package_wins_over_its_stand_in(tmp_path):
 
 
 def test_the_device_is_tried_and_named():
-    from handlers.stems.device import choose_device, describe_device
+    from handlers.stems.musicgen.device import choose_device, describe_device
 
     assert describe_device().startswith("torch ")
     assert ("computes on the CPU" in describe_device()) == (choose_device() == "cpu")

@@ -1,4 +1,4 @@
-"""Patterns: from sections to every hit and note. Drums here, what has pitch in :mod:`handlers.stems.lines`."""
+"""Patterns: from sections to every hit and note. Drums here, what has pitch in :mod:`handlers.stems.instrument.lines`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from handlers.stems.score import STEPS, Event, Meter, Section
+from handlers.stems.instrument.score import STEPS, Event, Meter, Section
 from handlers.stems.styles import Character
 
 _KICKS: dict[str, tuple[tuple[int, ...], ...]] = {

@@ -1,4 +1,4 @@
-"""Which device torch computes on, and whether it really does: ``python -m handlers.stems.device`` at setup."""
+"""Which device torch computes on, and whether it really does: ``python -m handlers.stems.musicgen.device`` at setup."""
 
 from __future__ import annotations
 

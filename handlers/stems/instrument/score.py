@@ -8,21 +8,15 @@ samples in one place, :meth:`Meter.frame`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from zlib import crc32
 
 import numpy as np
 
+from handlers.stems.streams import stream
 from handlers.stems.styles import Style
 from handlers.stems.theory import Key, parse_key, scale_for
 
 STEPS = 16
 """Steps in a bar."""
-
-
-def stream(seed: int, *purpose: str | int) -> np.random.Generator:
-    """Return the random stream of one purpose; streams of unlike purposes are independent of each other."""
-    words = [part if isinstance(part, int) else crc32(part.encode()) for part in purpose]
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
 @dataclass(frozen=True)

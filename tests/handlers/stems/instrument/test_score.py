@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from handlers.stems.lines import LEAD_LOWEST
-from handlers.stems.render import SAMPLE_RATE, compose, describe_grid
-from handlers.stems.score import STEPS
+from handlers.stems.instrument.lines import LEAD_LOWEST
+from handlers.stems.instrument.render import SAMPLE_RATE, compose, describe_grid
+from handlers.stems.instrument.score import STEPS
 from handlers.stems.styles import list_styles, load_style
 from handlers.stems.theory import Key, parse_key, pitch
 
-CONFIG = Path(__file__).parents[3] / "config"
+CONFIG = Path(__file__).parents[4] / "config"
 
 ALL_STYLES = list_styles(CONFIG / "styles")
 

@@ -22,13 +22,13 @@ from handlers.audio import files, picture
 from handlers.audio.loudness import measure
 from handlers.audio.resample import resample
 from handlers.contract import Context, Invalid, OutOfMemory
-from handlers.stems.checkpoint import MusicGen, is_out_of_memory, load_musicgen
-from handlers.stems.device import choose_device
-from handlers.stems.models import Model
+from handlers.stems.models.manifest import Model
+from handlers.stems.models.weights import CODEC, STATE, codec_pointer, models_folder
+from handlers.stems.musicgen.checkpoint import MusicGen, is_out_of_memory, load_musicgen
+from handlers.stems.musicgen.device import choose_device
 from handlers.stems.params import StemsParams
-from handlers.stems.score import stream
+from handlers.stems.streams import stream
 from handlers.stems.styles import Style
-from handlers.stems.weights import CODEC, STATE, codec_pointer, models_folder
 
 SAMPLE_RATE = 44_100
 PEAK_DBFS = -1.0
@@ -152,7 +152,9 @@ def _make(item: int, params: StemsParams, style: Style, model: Model, loaded: Lo
     audio = generate(loaded.musicgen, prompt, params.duration, random_state, pulse)
     pulse(1.0)
     if not np.isfinite(audio).all():
-        raise Invalid(f"stem {item}: {params.model!r} made NaN or infinity; its weights, or {loaded.precision}, are to blame")
+        raise Invalid(
+            f"stem {item}: {params.model!r} made NaN or infinity; its weights, or {loaded.precision}, are to blame"
+        )
     audio, gain_db = _deliverable(audio, loaded.musicgen.sample_rate, params.duration)
     loudness = measure(audio, SAMPLE_RATE).facts()
     image, wave = context.workdir / f"{item}.png", context.workdir / f"{item}.wav"

@@ -1,6 +1,6 @@
 """Render: a style and a seed to sound. Pure: the same arguments give the same samples, bit for bit.
 
-The score is written here, and played in :mod:`handlers.stems.desk`.
+The score is written here, and played in :mod:`handlers.stems.instrument.desk`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlers.stems.desk import SAMPLE_RATE, Desk, Pulse
-from handlers.stems.form import draw_sections
-from handlers.stems.lines import Lines
-from handlers.stems.patterns import Drums, end_on
-from handlers.stems.score import STEPS, Event, Meter, Score, draw_common, stream
+from handlers.stems.instrument.desk import SAMPLE_RATE, Desk, Pulse
+from handlers.stems.instrument.form import draw_sections
+from handlers.stems.instrument.lines import Lines
+from handlers.stems.instrument.patterns import Drums, end_on
+from handlers.stems.instrument.score import STEPS, Event, Meter, Score, draw_common
+from handlers.stems.streams import stream
 from handlers.stems.styles import Style
 
 
