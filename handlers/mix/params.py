@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from handlers.audio.delivery.choices import MP3_MAX_RATE, Format, FormatChoice, WavSettings
+from handlers.audio.delivery.choices import MP3_MAX_RATE, Format, FormatChoice, WavSettings, check_formats
 from handlers.contract import Handler, Params, Reference, Seconds
 
 DURATION_S = 4.0
@@ -64,10 +64,7 @@ class MixParams(Params):
 
     @model_validator(mode="after")
     def _formats_differ(self) -> Self:
-        names = [choice.name for choice in self.formats]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"formats: {name} is asked for twice; two files would have one name")
+        check_formats(self.formats)
         return self
 
     @model_validator(mode="after")

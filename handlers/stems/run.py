@@ -63,7 +63,7 @@ def _make(item: int, params: StemsParams, style: Style, model: Model, context: C
         context.seed,
         step=context.step,
         index=item,
-        tempo_bpm=params.tempo,
+        tempo_bpm=params.tempo[0] if params.tempo else None,
         key=params.key,
         pulse=pulse,
     )

@@ -86,3 +86,11 @@ Format = Annotated[
     BeforeValidator(_named, json_schema_input_type=Literal["wav", "flac", "mp3", "ogg"] | FormatChoice),
 ]
 """A format by its name, or as `{mp3: {kbps: 192}}` with settings."""
+
+
+def check_formats(formats: list[FormatChoice]) -> None:
+    """Raise ``ValueError`` when a format is asked for twice: its two files would have one name."""
+    names = [choice.name for choice in formats]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"formats: {name} is asked for twice; two files would have one name")
