@@ -23,6 +23,7 @@ PARTS: tuple[str, ...] = get_args(Part)
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Tempo = Annotated[float, Field(ge=60.0, le=200.0)]
+Fragment = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 Read = TypeVar("Read")
@@ -43,6 +44,8 @@ class Character(BaseModel):
 
     summary: str
     prompt: Annotated[str, Field(min_length=1, max_length=4000)]
+    fragments: dict[str, Annotated[tuple[Fragment, ...], Field(min_length=2, strict=False)]] = {}
+    """What `vary: true` recombines: of each kind (drums, bass, ...) ways to say it; see :mod:`handlers.stems.prompts`."""
     form: Literal["track", "transition", "drift"]
     """How it runs: a track with drops and breaks, a rise and fall, or slow change without drums' logic."""
     parts: Annotated[tuple[Part, ...], Field(min_length=2, strict=False)]
