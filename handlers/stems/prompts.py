@@ -2,13 +2,14 @@
 
 A style has one prompt, written to be read whole. With `vary: true` a stem's prompt is that prompt's first sentence and
 one fragment of each kind that the style lists (drums, bass, ...), in the style's order. Stems of one step take their
-fragments of a kind in turn from one shuffled list, so that neighbours differ wherever there is a choice; stem 3 has the
-same prompt whatever the count.
+fragments of a kind in turn from one shuffled list, so that neighbours share none; once all lists have come round
+together, they are shifted against each other. Stem 3 has the same prompt whatever the count.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 from handlers.stems.styles import Style
@@ -34,10 +35,11 @@ def write_prompt(style: Style, seed: int, step: str, item: int, *, given: str = 
     if not (vary and character.fragments):
         return character.prompt
     opening = character.prompt.partition(". ")[0].rstrip(".") + "."
-    chosen = [
-        _shuffled(fragments, f"{seed}/{style.name}/{step}/{kind}")[(item - 1) % len(fragments)].rstrip(".") + "."
-        for kind, fragments in character.fragments.items()
-    ]
+    round_, place = divmod(item - 1, math.lcm(*map(len, character.fragments.values())))
+    chosen = []
+    for shift, (kind, fragments) in enumerate(character.fragments.items()):
+        turn = _shuffled(fragments, f"{seed}/{style.name}/{step}/{kind}")
+        chosen.append(turn[(place + shift * round_) % len(turn)].rstrip(".") + ".")
     return " ".join([opening, *chosen])
 
 
