@@ -16,7 +16,7 @@ from handlers.audio.files import BLOCK, Reader, Writer
 BEAT_HZ, DOWNBEAT_HZ = 880.0, 1760.0
 CLICK_S = 0.05
 MUSIC, CLICK = 0.6, 0.4
-"""Shares of full scale: together they cannot pass what the recording peaks at, and a loud mix does not cover a click."""
+"""Shares: together they stay within full scale, and a loud mix does not cover a click."""
 
 
 def write_clicks(
