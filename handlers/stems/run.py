@@ -6,6 +6,7 @@ The built-in instrument is played here: each stem is rendered, measured, and del
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from handlers.audio import files, picture
@@ -57,14 +58,13 @@ def _make(item: int, params: StemsParams, style: Style, model: Model, context: C
         context.check_cancelled()
         context.progress("working", item - 1 + _RENDERED * done, params.count, "stems")
 
+    changes = {"tempo": params.tempo, "keys": params.key and (params.key,)}
     stem = render(
-        style,
+        replace(style, **{name: change for name, change in changes.items() if change}),
         params.duration,
         context.seed,
         step=context.step,
         index=item,
-        tempo_bpm=params.tempo[0] if params.tempo else None,
-        key=params.key,
         pulse=pulse,
     )
     pulse(1.0)

@@ -48,7 +48,7 @@ Pulse = Callable[[float], None]
 class Desk:
     """The mixing desk of one stem: its buses, its sends, and the players' sounds."""
 
-    def __init__(self, score: Score, style: Style, seed: int, place: tuple[str, str, int], pulse: Pulse) -> None:
+    def __init__(self, score: Score, style: Style, seed: int, place: tuple[str | int, ...], pulse: Pulse) -> None:
         self.score = score
         self.character = style.character
         self.seed, self.place, self.pulse = seed, place, pulse

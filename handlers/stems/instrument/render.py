@@ -38,22 +38,22 @@ def compose(
     *,
     step: str = "stems",
     index: int = 1,
-    tempo_bpm: float | None = None,
-    key: str | None = None,
+    take: int = 0,
 ) -> Score:
     """Write the score of one stem; see :func:`render` for the parameters."""
     character = style.character
-    common = draw_common(style, seed, tempo_bpm, key)
+    common = draw_common(style, seed)
+    place = _place(style, step, index, take)
     meter = Meter(common.tempo_bpm, round(duration_s * SAMPLE_RATE), SAMPLE_RATE)
-    sections = draw_sections(character.form, meter.bars, character.parts, stream(seed, style.name, step, index, "form"))
-    drums = Drums(character, meter, stream(seed, style.name, step, index, "drums"))
-    lines = Lines(character, common, meter, stream(seed, style.name, step, index, "lines"))
+    sections = draw_sections(character.form, meter.bars, character.parts, stream(seed, *place, "form"))
+    drums = Drums(character, meter, stream(seed, *place, "drums"))
+    lines = Lines(character, common, meter, stream(seed, *place, "lines"))
     events: dict[str, list[Event]] = {part: [] for part in character.parts}
     for section in sections:
         for part, played in (drums.play(section) | lines.play(section)).items():
             events[part] += played
     if meter.tail_steps >= 2 and character.form != "drift" and "kick" in events:
-        events["kick"] = end_on(meter, events["kick"], stream(seed, style.name, step, index, "tail"))
+        events["kick"] = end_on(meter, events["kick"], stream(seed, *place, "tail"))
     ordered = {
         part: tuple(event for event in sorted(played, key=lambda event: event.start) if event.start < meter.frames)
         for part, played in events.items()
@@ -68,8 +68,7 @@ def render(
     *,
     step: str = "stems",
     index: int = 1,
-    tempo_bpm: float | None = None,
-    key: str | None = None,
+    take: int = 0,
     pulse: Pulse = lambda done: None,
 ) -> Rendered:
     """Render one stem.
@@ -82,16 +81,20 @@ def render(
         Length in seconds; the audio has ``round(duration_s * 44100)`` samples.
     seed
         The job's seed, 0 .. 2**32 - 1: tempo, key and motif come from it and the style's family.
-    step, index
-        The step's name and the item's number in it: everything else comes from these and the seed.
-    tempo_bpm, key
-        In place of the drawn ones.
+    step, index, take
+        The step's name, the item's number in it from 1, and how often it was played before: everything else comes from
+        these and the seed.
     pulse
         Called several times a second with the share done, 0..1; may raise to stop.
     """
-    score = compose(style, duration_s, seed, step=step, index=index, tempo_bpm=tempo_bpm, key=key)
-    audio = Desk(score, style, seed, (style.name, step, index), pulse).mix()
+    score = compose(style, duration_s, seed, step=step, index=index, take=take)
+    audio = Desk(score, style, seed, _place(style, step, index, take), pulse).mix()
     return Rendered(audio, SAMPLE_RATE, score, describe_grid(score, style, seed))
+
+
+def _place(style: Style, step: str, index: int, take: int) -> tuple[str | int, ...]:
+    """Where a stem's streams begin."""
+    return (style.name, step, index, take) if take else (style.name, step, index)
 
 
 def describe_grid(score: Score, style: Style, seed: int) -> dict[str, object]:

@@ -119,15 +119,14 @@ class Score:
         return next((section for section in reversed(self.sections) if section.start_bar <= bar), self.sections[0])
 
 
-def draw_common(style: Style, seed: int, tempo_bpm: float | None = None, key: str | None = None) -> Common:
-    """Draw what the stems of a job share; a given tempo or key replaces the drawn one and changes nothing else."""
+def draw_common(style: Style, seed: int) -> Common:
+    """Draw what the stems of a job share. Another range of tempo or other keys of the style change nothing else."""
     rng = stream(seed, "common", style.family)
-    drawn_tempo = float(np.round(rng.uniform(*style.tempo)))
-    drawn_key = style.keys[int(rng.integers(len(style.keys)))]
-    home = parse_key(key or drawn_key)
+    lowest, highest = style.tempo
+    tempo = min(max(float(np.round(rng.uniform(lowest, highest))), lowest), highest)
+    home = parse_key(style.keys[int(rng.random() * len(style.keys))])
     progressions = ((0, 0, 0, 0), (0, 0, 5, 5), (0, 0, 0, 6), (0, 0, 3, 1), (0, 5, 0, 6), (0, 0, 2, 1), (0, 0, -1, 0))
     progression = progressions[int(rng.integers(len(progressions)))]
-    tempo = tempo_bpm if tempo_bpm is not None else min(max(drawn_tempo, style.tempo[0]), style.tempo[1])
     return Common(tempo, home, scale_for(home, style.scale), _draw_motif(rng), progression)
 
 

@@ -27,6 +27,10 @@ DC_DB = -80.0
 ONSET_TOLERANCE_S = 0.002
 
 
+def paced(style, tempo_bpm):
+    return replace(style, tempo=(tempo_bpm, tempo_bpm))
+
+
 def test_the_same_seed_gives_the_same_samples(style):
     first, again = (render(style("industrial/bed"), 7.3, 5, step="beds", index=2).audio for _ in range(2))
     assert np.array_equal(first, again)
@@ -47,8 +51,8 @@ def test_another_process_with_another_hash_seed_gives_the_same_samples(style):
     assert run.stdout.strip() == hashlib.sha256(here.tobytes()).hexdigest()
 
 
-@pytest.mark.parametrize("other", [{"index": 2}, {"step": "more"}, {"seed": 6}])
-def test_another_index_step_or_seed_gives_other_samples(style, other):
+@pytest.mark.parametrize("other", [{"index": 2}, {"step": "more"}, {"seed": 6}, {"take": 1}])
+def test_another_index_step_seed_or_take_gives_other_samples(style, other):
     request = {"seed": 5, "step": "beds", "index": 1}
     one = render(style("industrial/bed"), 4.0, **request).audio
     two = render(style("industrial/bed"), 4.0, **(request | other)).audio
@@ -125,7 +129,7 @@ def test_the_grid_is_where_the_kicks_are(style):
     dry = replace(
         family, character=family.character.model_copy(update={"parts": ("kick",), "room": 0.0, "weight": 0.2})
     )
-    stem = render(dry, 30.0, 4, tempo_bpm=127.3)
+    stem = render(paced(dry, 127.3), 30.0, 4)
     click = signal.sosfilt(
         signal.butter(4, (150, 2500), "bandpass", fs=SAMPLE_RATE, output="sos"), stem.audio.mean(axis=0)
     )
@@ -217,7 +221,7 @@ def test_echoes_come_a_delay_apart_and_change_sides():
 
 def test_a_stem_without_whole_bars_rings_out(style):
     """After the last whole bar there is one hit, and then only its tail."""
-    stem = render(style("industrial/bed"), 21.0, 2, tempo_bpm=128)
+    stem = render(paced(style("industrial/bed"), 128), 21.0, 2)
     meter = stem.score.meter
     tail = stem.audio[:, meter.frame(meter.bars * STEPS) :]
     assert meter.tail_steps > 2
