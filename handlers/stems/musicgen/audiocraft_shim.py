@@ -1,4 +1,4 @@
-"""Stand-ins for libraries that audiocraft 1.3.0 imports and that playing MusicGen from text does not use.
+"""Stand-ins for libraries that audiocraft 1.3.0 imports and of which playing MusicGen uses next to nothing.
 
 audiocraft's own pins (torch 2.1, xformers, PyAV 11, spacy, ...) contradict a current torch, so it is installed without
 them. :func:`install` puts a finder at the *end* of ``sys.meta_path``: a library that is really installed is found first
@@ -7,7 +7,8 @@ and wins. What each stand-in provides:
 =============  =====================================================================================================
 xformers       `ops.unbind`, which is `torch.unbind`; `ops.LowerTriangularMask`, an empty class whose presence asks for
                causal attention. Attention itself runs through torch unless audiocraft is told otherwise
-torchaudio     names only. Really used by melody conditioning (a spectrogram) and by writing files, both not done here
+torchaudio     `transforms.Spectrogram`, which melody conditioning uses, by `torch.stft`. Otherwise names: really used by
+               writing files, which is not done through audiocraft
 av             names only. Really used for reading audio files
 spacy,         names only. Really used where a checkpoint asks for its text to be normalised; MusicGen's do not
 num2words
@@ -81,11 +82,44 @@ def _provide_ops(module: ModuleType) -> None:
     module.LowerTriangularMask = type("LowerTriangularMask", (), {})  # type: ignore[attr-defined]
 
 
+def _provide_transforms(module: ModuleType) -> None:
+    import torch
+
+    class Spectrogram(torch.nn.Module):
+        """Power of a short-time Fourier transform over the window's: as torchaudio's, for what audiocraft asks of it."""
+
+        def __init__(
+            self, n_fft: int, win_length: int, hop_length: int, *, power: int, center: bool, pad: int, normalized: bool
+        ) -> None:
+            super().__init__()
+            if (power, center, pad, normalized) != (2, True, 0, True):
+                raise RuntimeError(
+                    "this spectrogram is asked for otherwise than by audiocraft 1.3.0; install torchaudio"
+                )
+            self.n_fft, self.win_length, self.hop_length = n_fft, win_length, hop_length
+            self.register_buffer("window", torch.hann_window(win_length))  # It is part of published checkpoints.
+
+        def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+            """``(..., samples)`` to ``(..., n_fft // 2 + 1, frames)``."""
+            spectrum = torch.stft(
+                waveform.reshape(-1, waveform.shape[-1]), self.n_fft, self.hop_length, self.win_length, self.window,
+                center=True, pad_mode="reflect", onesided=True, return_complex=True,
+            )  # fmt: skip
+            power = spectrum.abs().square() / self.window.square().sum()
+            return power.reshape(*waveform.shape[:-1], *power.shape[-2:])
+
+    module.Spectrogram = Spectrogram  # type: ignore[attr-defined]
+
+
 def _provide_distrib(module: ModuleType) -> None:
     module.rank_zero_only = lambda function: function  # type: ignore[attr-defined]
 
 
-PROVIDED = {"xformers.ops": _provide_ops, "flashy.distrib": _provide_distrib}
+PROVIDED = {
+    "xformers.ops": _provide_ops,
+    "torchaudio.transforms": _provide_transforms,
+    "flashy.distrib": _provide_distrib,
+}
 """Modules with something that is really used, and what puts it there."""
 
 

@@ -8,34 +8,32 @@ repositories over the network. The format is theirs: two files, each a dictionar
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import warnings
 from pathlib import Path
 from typing import Any
 
-# Read by huggingface_hub when it is imported, which is below: nothing here may ask the network for a file.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-
 import torch
 
 from handlers.contract import Invalid, OutOfMemory
 from handlers.stems.models.weights import CODEC, STATE, codec_pointer
-from handlers.stems.musicgen import audiocraft_shim
-
-audiocraft_shim.install()
-with warnings.catch_warnings():
-    # Deprecations in libraries that are pinned for audiocraft's sake: nothing that anybody here could act on.
-    warnings.simplefilter("ignore")
-    from audiocraft.models import MusicGen, builders
-    from audiocraft.models.encodec import CompressionModel, HFEncodecCompressionModel, HFEncodecModel
-    from audiocraft.models.lm import LMModel
-    from audiocraft.modules.conditioners import T5Conditioner
-    from omegaconf import DictConfig, OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from safetensors import SafetensorError, safe_open
-    from transformers import T5Tokenizer
+from handlers.stems.musicgen.library import (
+    CompressionModel,
+    DictConfig,
+    HFEncodecCompressionModel,
+    HFEncodecModel,
+    LMModel,
+    MusicGen,
+    OmegaConf,
+    OmegaConfBaseException,
+    SafetensorError,
+    T5Conditioner,
+    T5Tokenizer,
+    TorchAutocast,
+    builders,
+    safe_open,
+)
+from handlers.stems.musicgen.melody import melody_conditioner
 
 DAMAGED = (
     RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, EOFError, OSError, pickle.UnpicklingError,
@@ -44,7 +42,7 @@ DAMAGED = (
 """What torch, omegaconf and audiocraft raise for a file that is cut off, or holds something else."""
 
 
-def load_musicgen(folder: Path, models: Path, device: str) -> MusicGen:
+def load_musicgen(folder: Path, models: Path, device: str, *, half: bool = False) -> MusicGen:
     """Load a model.
 
     Parameters
@@ -54,7 +52,9 @@ def load_musicgen(folder: Path, models: Path, device: str) -> MusicGen:
     models
         Where folders that those name are looked for by the last part of their name: T5, and a codec of its own.
     device
-        ``cuda`` (the language model in half precision) or ``cpu`` (float32).
+        ``cuda`` or ``cpu``.
+    half
+        Hold the language model in float16, as published, and not in float32.
 
     Raises
     ------
@@ -64,25 +64,30 @@ def load_musicgen(folder: Path, models: Path, device: str) -> MusicGen:
         When the model does not fit.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        lm = _load_lm(folder / STATE, models, device)
+        for ages in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", ages)
+        lm = _load_lm(folder / STATE, models, device, half)
         codec = _load_codec(folder / CODEC, models, device)
         try:
-            return MusicGen(folder.name, codec, lm)
+            musicgen = MusicGen(folder.name, codec, lm)
         except DAMAGED as error:  # A codec or a window that does not belong to the language model.
             raise _refusal(folder / STATE, error) from error
+    if not half:
+        musicgen.autocast = TorchAutocast(enabled=False)
+    return musicgen
 
 
-def _load_lm(path: Path, models: Path, device: str) -> LMModel:
+def _load_lm(path: Path, models: Path, device: str, half: bool) -> LMModel:
     state, config = _read(path)
     try:
         config.device = device
-        config.dtype = "float16" if device == "cuda" else "float32"
+        config.dtype = "float16" if half else "float32"
         # What training leaves in the configuration, and the builders no longer take.
         arguments = (config.get("conditioners") or {}).get("args") or {}
         for name in ("merge_text_conditions_p", "drop_desc_p"):
             arguments.pop(name, None)
         _point_to_t5(config, path, models)
+        builders.ChromaStemConditioner = melody_conditioner()
         lm = builders.get_lm_model(config)
         lm.load_state_dict(state)
     except DAMAGED as error:

@@ -14,6 +14,13 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def name_device(device: str) -> str:
+    """What the manifest calls a device: the card's name, or how many threads of the CPU."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+
+
 def describe_device() -> str:
     """Multiply two matrices on the device, check the product, and say where that was.
 

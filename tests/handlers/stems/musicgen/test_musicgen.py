@@ -18,9 +18,13 @@ import yaml
 from handlers.audio import files
 from handlers.contract import Cancelled, Invalid, ItemRecord, OutOfMemory, World
 from handlers.stems.check import check, describe
+from handlers.stems.backend import Request
+from handlers.stems.models.manifest import read_models
 from handlers.stems.models.weights import missing_libraries
+from handlers.stems.musicgen.windows import plan_windows
 from handlers.stems.params import StemsParams
 from handlers.stems.run import run
+from handlers.stems.styles import load_style
 
 if missing_libraries():
     pytest.skip(
@@ -28,6 +32,7 @@ if missing_libraries():
         allow_module_level=True,
     )
 
+from handlers.stems.musicgen.backend import MADE, open_musicgen
 from tests.handlers.stems.musicgen.small_checkpoint import (
     FRAME_RATE,
     WINDOW_S,
@@ -83,6 +88,12 @@ def request(**changes: object) -> StemsParams:
     return StemsParams.model_validate({"model": "small", "style": "industrial/bed", "duration": 2, **changes})
 
 
+def open_small(context, **changes: object):
+    params = request(**changes)
+    model = read_models(context.config_dir / "models.yaml")[params.model]
+    return open_musicgen(params, load_style(context.config_dir / "styles", params.style), model, context)
+
+
 def samples(context, item: int = 1) -> np.ndarray:
     return files.read(context.delivered(item=item).path)[0]
 
@@ -95,8 +106,9 @@ def test_a_stem_is_stereo_of_exact_length_with_its_picture_and_all_that_made_it(
     assert audio.shape == (2, round(2.34 * 44_100))
     assert np.ptp(audio) > 0.001
     facts = context.delivered().facts
-    assert (facts["model"], facts["seed"], facts["licence"], facts["precision"]) == ("small", 7, "CC-BY-NC-4.0", "float32")
+    assert (facts["model"], facts["seed"], facts["licence"], facts["precision"]) == ("small", 7, "CC-BY-NC-4.0", "fp32")
     assert facts["prompt"].startswith("Industrial house")
+    assert facts["prompt"].endswith(f"{facts['asked_tempo_bpm']:g} BPM, key of {facts['asked_key']}.")
     assert "tempo_bpm" not in facts and "key" not in facts, "what was not measured is not claimed"
     state = pristine / "models" / "small" / "state_dict.bin"
     assert facts["weights_sha256"]["small/state_dict.bin"] == hashlib.sha256(state.read_bytes()).hexdigest()
@@ -131,7 +143,7 @@ def test_the_prompt_steers_and_is_on_record(context_at):
     plain, worded = context_at(seed=7), context_at(seed=7)
     run(request(), plain)
     run(request(prompt="steel drone"), worded)
-    assert worded.delivered().facts["prompt"] == "steel drone"
+    assert worded.delivered().facts["prompt"].startswith("steel drone. ")
     assert not np.array_equal(samples(plain), samples(worded))
 
 
@@ -147,19 +159,17 @@ def test_a_model_stays_warm_until_its_files_change(context_at, home):
 
 
 def test_progress_never_jumps_back_over_windows_and_ends_at_the_whole(context_at):
-    from handlers.stems.musicgen.backend import generate
-    from handlers.stems.musicgen.checkpoint import load_musicgen
-
     context = context_at(seed=7)
     run(request(duration=WINDOW_S + 3), context)
     assert samples(context).shape == (2, round((WINDOW_S + 3) * 44_100))
     done = [entry[1] for entry in context.progressed if entry[0] == "working"]
     assert done == sorted(done) and done[-1] == 1
-    models = context.config_dir.parent / "models"
-    loaded = load_musicgen(models / "small", models, "cpu")
     pulses: list[float] = []
-    generate(loaded, "hard kick", WINDOW_S + 3, 1, pulses.append)
-    assert pulses[-1] == 1.0 and pulses.count(1.0) == 1, "the steps of all windows were counted to the last"
+    backend = open_small(context_at(), duration=WINDOW_S + 3)
+    backend.play([Request(1)], pulses.append)
+    steps = WINDOW_S + 3  # Of music, in two windows.
+    assert pulses == sorted(pulses) and pulses[-1] == 1.0
+    assert len([pulse for pulse in pulses if pulse < MADE]) == steps * FRAME_RATE + 2 * 3 - 1, "every step was counted"
 
 
 @pytest.mark.parametrize(
@@ -167,10 +177,9 @@ def test_progress_never_jumps_back_over_windows_and_ends_at_the_whole(context_at
     [(20, 1, 100), (20.2, 2, 101), (38, 2, 190), (38.2, 3, 191), (60, 4, 300)],
 )
 def test_steps_are_counted_by_hand(seconds, windows, new):
-    from handlers.stems.musicgen.backend import count_steps
-
     # Each window makes what is new in it, and three steps more for the codebooks that run behind.
-    assert count_steps(round(seconds * FRAME_RATE), 100, 90) == new + 3 * windows
+    planned = plan_windows(round(seconds * FRAME_RATE), 100, 90)
+    assert len(planned) == windows and sum(window.steps for window in planned) == new + 3 * windows
 
 
 def test_cancelling_is_heard_at_the_next_step_and_leaves_the_model_usable(context_at):
@@ -286,18 +295,13 @@ def test_a_stereo_model_plays_two_channels_through_a_codec_that_transformers_sav
 def test_memory_that_ran_out_is_said_as_such(context_at):
     import torch
 
-    from handlers.stems.musicgen.backend import generate
     from handlers.stems.musicgen.checkpoint import is_out_of_memory
-
-    context = context_at()
-    run(request(), context)
-    musicgen = context.models["musicgen"].musicgen
 
     def exhaust(_done: float) -> None:
         torch.empty(1 << 60, dtype=torch.uint8)
 
     with pytest.raises(OutOfMemory, match="do not fit into memory"):
-        generate(musicgen, "hard kick", 2.0, 1, exhaust)
+        open_small(context_at()).play([Request(1)], exhaust)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory")) and not is_out_of_memory(RuntimeError("else"))
 
 

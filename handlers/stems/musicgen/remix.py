@@ -1,0 +1,73 @@
+"""What a job asks of sampling, in the model's own quantities. Light: no torch, since the daemon checks requests by it.
+
+`remix:` speaks in musicians' words. What each becomes:
+
+==============  ====================================================================================================
+weirdness       the sampling temperature, as it is: the entropy of every draw rises with it
+melody_loyalty  the weight of the melody's chroma, linear between the condition that stands for no melody (0) and the
+                whole of it (100)
+genre_shift     the guidance scale, which pulls towards the words, from 1 (0: no pull) through 3 (50: audiocraft's own)
+                to 5 (100); and the weight of the given audio the other way: the melody's chroma is weighted by what is
+                left of 100, and a continuation keeps between all of the audio that a window has room for (0) and its
+                last second (100)
+structure       nothing of the model's: how far beats are moved to the grid afterwards (:mod:`handlers.stems.run`)
+==============  ====================================================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handlers.stems.params import Remix, StemsParams
+
+TEMPERATURE, TOP_K, TOP_P, GUIDANCE = 1.0, 250, 0.0, 3.0
+"""audiocraft's own."""
+LEAST_GUIDANCE, MOST_GUIDANCE = 1.0, 5.0
+LEAST_KEPT_S = 1.0
+"""Of audio that is gone on from, a model is always given this much, or it would not be a continuation."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How tokens are drawn, and how much of the given audio counts."""
+
+    use_sampling: bool
+    temperature: float
+    top_k: int
+    """0: all."""
+    top_p: float
+    """0: off; otherwise in place of `top_k`."""
+    guidance_scale: float
+    two_step: bool
+    melody_weight: float
+    """0 .. 1."""
+    kept_weight: float
+    """0 .. 1, of the audio that is gone on from; see :meth:`kept_s`."""
+
+    def kept_s(self, most_s: float) -> float:
+        """How much of the audio's end the model is given, where it has room for `most_s`."""
+        return min(most_s, LEAST_KEPT_S + (most_s - LEAST_KEPT_S) * self.kept_weight)
+
+
+def read_controls(params: StemsParams) -> Controls:
+    """Read what a job asks for; what it leaves out is as audiocraft has it."""
+    remix = params.remix or Remix()
+    shift = remix.genre_shift
+    loyalty = 100.0 if remix.melody_loyalty is None else remix.melody_loyalty
+    given_weight = 1.0 if shift is None else 1.0 - shift / 100.0
+    guidance = GUIDANCE if shift is None else LEAST_GUIDANCE + (MOST_GUIDANCE - LEAST_GUIDANCE) * shift / 100.0
+    temperature = TEMPERATURE if remix.weirdness is None else remix.weirdness
+    return Controls(
+        use_sampling=params.use_sampling is not False,
+        temperature=_or(params.temperature, temperature),
+        top_k=int(_or(params.top_k, TOP_K)),
+        top_p=_or(params.top_p, TOP_P),
+        guidance_scale=_or(params.guidance_scale, guidance),
+        two_step=params.two_step is True,
+        melody_weight=loyalty / 100.0 * given_weight,
+        kept_weight=given_weight,
+    )
+
+
+def _or(given: float | None, otherwise: float) -> float:
+    return otherwise if given is None else given
