@@ -49,6 +49,8 @@ class Model(BaseModel):
     channels: Annotated[int, Field(ge=1, le=2)]
     window_s: float | None = None
     """Longest piece made in one go, in seconds; none: any length."""
+    reads: Annotated[tuple[Literal["text", "audio", "melody", "style"], ...], Field(strict=False)] = ("text",)
+    """What it can be given beside a style's name: words, audio to go on from, a melody, a style."""
     not_played: str = ""
     """Why this version cannot play it; empty: it can."""
     weights: Annotated[tuple[Weights, ...], Field(strict=False)] = ()
