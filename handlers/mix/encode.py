@@ -46,7 +46,6 @@ def encoding_of(choice: FormatChoice, shared_subtype: str | None = None) -> Enco
 
 def encode(
     blocks: Iterable[np.ndarray],
-    gain_db: float,
     timeline: Timeline,
     files: Sequence[tuple[Path, Encoding]],
     columns: Columns,
@@ -57,9 +56,7 @@ def encode(
     Parameters
     ----------
     blocks
-        ``(channels, samples)`` each, before the gain.
-    gain_db
-        0 leaves every sample as it is.
+        ``(channels, samples)`` each, at the level they are to have.
     timeline
         Gives rate and channels.
     files
@@ -69,7 +66,6 @@ def encode(
     tags
         Written into every file.
     """
-    amplitude = 10 ** (gain_db / 20)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(Writer(path, timeline.sample_rate, timeline.channels, how=how, tags=tags))
@@ -78,8 +74,6 @@ def encode(
         # Encoders leave the interpreter's lock: MP3, the slowest, then costs no more time than it takes by itself.
         pool = stack.enter_context(ThreadPoolExecutor(len(writers)))
         for block in blocks:
-            if gain_db:
-                block = block * block.dtype.type(amplitude)
             pending = [pool.submit(writer.write, block) for writer in writers]
             columns.feed(block.astype(np.float32, copy=False))
             for written in pending:

@@ -17,13 +17,14 @@ from handlers.audio.columns import Columns
 from handlers.audio.crossfade import Curve
 from handlers.audio.files import probe
 from handlers.audio.formats import Encoding, check_length, check_rate
-from handlers.audio.loudness import Loudness, Meter
+from handlers.audio.limiter import Limiter
+from handlers.audio.loudness import Loudness, Meter, integrated
 from handlers.audio.picture import PLOT_WIDTH, draw_columns
 from handlers.contract import Context, Invalid
 from handlers.mix.blend import Depth, blend
 from handlers.mix.encode import check, encode, encoding_of
 from handlers.mix.grid import merge_grids, shared_tempo
-from handlers.mix.level import gain_towards, gain_under
+from handlers.mix.level import Level, level_towards, level_under
 from handlers.mix.outlook import tracklist
 from handlers.mix.params import MixParams
 from handlers.mix.timeline import Source, Timeline, plan
@@ -67,22 +68,28 @@ def run(params: MixParams, context: Context) -> None:
     wide = any(source.info.subtype in ("PCM_32", "DOUBLE") for source in sources)
     mix = Mix(timeline, params.transition.curve or "equal_power", "float64" if wide else "float32", context)
 
-    gain_db, warning = _choose_gain(params, mix)
-    if warning:
-        context.warn(warning)
-    untouched = params.transition.kind == "cut" and gain_db == 0 and not timeline.converted
+    level = _choose_level(params, mix)
+    if level.warning:
+        context.warn(level.warning)
+    untouched = params.transition.kind == "cut" and level == Level() and not timeline.converted
     shared = _shared_subtype(sources) if untouched else None
     files = [(context.workdir / f"mix.{choice.name}", encoding_of(choice, shared)) for choice in params.formats]
     columns = Columns(timeline.frames, PLOT_WIDTH)
     title = params.title or context.job_name
-    encode(mix.play("encoding"), gain_db, timeline, files, columns, {"title": title, "software": "Drophammer"})
+    limiter = Limiter(timeline.sample_rate, params.ceiling, gain_db=level.gain_db)
+    played = mix.play("encoding")
+    if level.limited:
+        played = limiter.run(played)
+    elif level.gain_db:
+        played = (block * block.dtype.type(10 ** (level.gain_db / 20)) for block in played)
+    encode(played, timeline, files, columns, {"title": title, "software": "Drophammer"})
     measured = check(files, timeline, context)
     if params.loudness is not None and measured.true_peak_dbtp > params.ceiling + PEAK_TOLERANCE_DB:
         context.warn(
             f"ceiling: {files[0][0].suffix[1:]} encoding raised the true peak to {measured.true_peak_dbtp:.1f} dBTP, "
             f"over {params.ceiling:g}; lower loudness or ceiling, or take a lossless format"
         )
-    _deliver(mix, files, columns, measured, gain_db, title)
+    _deliver(mix, files, columns, measured, {"gain_db": level.gain_db, "limiter_db": limiter.deepest_db}, title)
 
 
 def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
@@ -116,18 +123,24 @@ def _log_conversions(timeline: Timeline, context: Context) -> None:
         )
 
 
-def _choose_gain(params: MixParams, mix: Mix) -> tuple[float, str | None]:
+def _choose_level(params: MixParams, mix: Mix) -> Level:
     timeline = mix.timeline
+    rate, channels = timeline.sample_rate, timeline.channels
+
+    def listen(gain_db: float) -> float:
+        limiter = Limiter(rate, params.ceiling, gain_db=gain_db)
+        return integrated(limiter.run(mix.play("working")), rate, channels)
+
     if params.loudness is not None:
-        meter = Meter(timeline.sample_rate, timeline.channels)
+        meter = Meter(rate, channels)
         for block in mix.play("working"):
             meter.feed(block)
-        return gain_towards(meter.result(), params.loudness, params.ceiling)
+        return level_towards(meter.result(), params.loudness, params.ceiling, listen)
     # Integer samples laid end to end cannot pass full scale; sums, resampled edges and floating point can.
     integers = all(clip.source.info.subtype.startswith("PCM") for clip in timeline.clips)
     if params.transition.kind == "cut" and integers and not timeline.converted:
-        return 0.0, None
-    return gain_under(max(float(np.abs(block).max()) for block in mix.play("working")), params.ceiling)
+        return Level()
+    return level_under(max(float(np.abs(block).max()) for block in mix.play("working")), params.ceiling)
 
 
 def _shared_subtype(sources: list[Source]) -> str | None:
@@ -140,7 +153,7 @@ def _deliver(
     files: list[tuple[Path, Encoding]],
     columns: Columns,
     measured: Loudness,
-    gain_db: float,
+    level: dict[str, float],
     title: str,
 ) -> None:
     """Emit sidecars and renditions, then the primary, which makes the item finished."""
@@ -184,7 +197,7 @@ def _deliver(
         format=how.format,
         subtype=how.subtype,
         **measured.facts(),
-        gain_db=round(gain_db, 2),
+        **{name: round(value, 2) for name, value in level.items()},
         tracks=tracks,
         **{name: value for name, value in shared.items() if value is not None},
     )

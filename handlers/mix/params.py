@@ -51,10 +51,10 @@ class MixParams(Params):
     transition: Transition = Transition(kind="crossfade", duration=DURATION_S, curve="equal_power")
     """Between every two pieces."""
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = None
-    """Integrated loudness of the whole in LUFS, by one linear gain: no dynamics are touched. Less where the peaks
-    allow no more, with a warning. Without it levels stay as they are."""
+    """Integrated loudness of the whole in LUFS, by one linear gain; only peaks that it would lift over the ceiling are
+    limited, and the report says how far. Without it levels stay as they are."""
     ceiling: Annotated[float, Field(ge=-20, le=0)] = -1.0
-    """Highest true peak in dBTP that the gain may lead to."""
+    """Highest true peak in dBTP."""
     formats: Annotated[list[Format], Field(min_length=1, max_length=4)] = [FormatChoice(wav=WavSettings())]
     """The first is the result itself, the others are renditions of it."""
     sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] | None = None
