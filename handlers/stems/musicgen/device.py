@@ -5,6 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/version")
+OTHER_DRIVERS = (Path("/dev/dxg"), Path("/dev/kfd"))
+"""Of Windows' Linux, and of AMD."""
+
+
+def may_have_gpu() -> bool:
+    """Whether a driver is here. Light: torch, which knows for certain, is not asked."""
+    return any(path.exists() for path in (DRIVER, *OTHER_DRIVERS))
 
 
 def choose_device() -> str:
