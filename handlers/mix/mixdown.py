@@ -15,6 +15,7 @@ import numpy as np
 
 from handlers.audio.columns import Columns
 from handlers.audio.crossfade import Curve
+from handlers.audio.delivery.encode import encoding_of
 from handlers.audio.files import probe
 from handlers.audio.formats import Encoding, check_length, check_rate
 from handlers.audio.limiter import Limiter
@@ -22,7 +23,7 @@ from handlers.audio.loudness import Loudness, Meter, integrated
 from handlers.audio.picture import PLOT_WIDTH, draw_columns
 from handlers.contract import Context, Invalid
 from handlers.mix.blend import Depth, blend
-from handlers.mix.encode import check, encode, encoding_of
+from handlers.mix.encode import check, encode
 from handlers.mix.grid import merge_grids, shared_tempo
 from handlers.mix.level import Level, level_towards, level_under
 from handlers.mix.outlook import tracklist

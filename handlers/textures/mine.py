@@ -15,15 +15,15 @@ import numpy as np
 
 from handlers.audio import files
 from handlers.audio.delivery.loop_points import write_loop
+from handlers.audio.loop import SLACK_S, choose_start, cut_loop
 from handlers.audio.loudness import measure
 from handlers.audio.picture import clock, draw
 from handlers.audio.reader import AudioInfo, Reader
+from handlers.audio.seam import Seam, measure_seam
 from handlers.contract import Context, InputFile, Invalid
 from handlers.textures.features import Collector
-from handlers.textures.loop import SLACK_S, choose_start, cut_loop
 from handlers.textures.params import TexturesParams
 from handlers.textures.regions import SILENT_DBFS, UNSTEADY_DB, Choice, Region
-from handlers.textures.seam import Seam, measure_seam
 
 BLOCK = 1 << 18
 """Samples read at once: 6 s at 44.1 kHz."""

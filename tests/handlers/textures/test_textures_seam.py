@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handlers.textures.loop import choose_start, cut_loop
-from handlers.textures.seam import measure_seam
+from handlers.audio.loop import choose_start, cut_loop
+from handlers.audio.seam import measure_seam
 from tests.fixtures.sound import tone
 from tests.handlers.textures.materials import SAMPLE_RATE, detuned_chord, drums, filtered_noise
 
