@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from handlers.stems.musicgen.library import MusicGen
-from handlers.stems.musicgen.remix import Controls
+from handlers.stems.musicgen.sampling import Sampling
 from handlers.stems.musicgen.windows import STRIDE_S
 
 
@@ -18,7 +18,7 @@ def generate(
     musicgen: MusicGen,
     words: str,
     frames: int,
-    controls: Controls,
+    sampling: Sampling,
     *,
     random_state: int,
     continued: torch.Tensor | None = None,
@@ -35,7 +35,7 @@ def generate(
         The prompt.
     frames
         Of the whole, with those of `continued`.
-    controls
+    sampling
         How tokens are drawn.
     random_state
         0 .. 2**63 - 1: the same one gives the same tokens.
@@ -55,14 +55,14 @@ def generate(
     musicgen.set_generation_params(
         duration=(frames + 0.5) / musicgen.frame_rate,
         extend_stride=STRIDE_S,
-        use_sampling=controls.use_sampling,
-        temperature=controls.temperature,
-        top_k=min(controls.top_k, musicgen.lm.card),
-        top_p=controls.top_p,
-        cfg_coef=controls.guidance_scale,
-        two_step_cfg=controls.two_step,
+        use_sampling=sampling.use_sampling,
+        temperature=sampling.temperature,
+        top_k=min(sampling.top_k, musicgen.lm.card),
+        top_p=sampling.top_p,
+        cfg_coef=sampling.guidance_scale,
+        two_step_cfg=sampling.two_step,
     )
-    musicgen.lm.cfg_coef = controls.guidance_scale  # In two steps audiocraft reads this one, and not what it was given.
+    musicgen.lm.cfg_coef = sampling.guidance_scale  # In two steps audiocraft reads this one, and not what it was given.
     musicgen.set_custom_progress_callback(lambda *_: step())
     torch.manual_seed(random_state)
     try:

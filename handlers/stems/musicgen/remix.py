@@ -1,4 +1,4 @@
-"""What a job asks of sampling, in the model's own quantities. Light: no torch, since the daemon checks requests by it.
+"""What a job asks of a model, in the model's own quantities.
 
 `remix:` speaks in musicians' words. What each becomes:
 
@@ -18,10 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handlers.stems.musicgen.sampling import Sampling
 from handlers.stems.params import Remix, StemsParams
 
-TEMPERATURE, TOP_K, TOP_P, GUIDANCE = 1.0, 250, 0.0, 3.0
-"""audiocraft's own."""
 LEAST_GUIDANCE, MOST_GUIDANCE = 1.0, 5.0
 LEAST_KEPT_S = 1.0
 """Of audio that is gone on from, a model is always given this much, or it would not be a continuation."""
@@ -31,14 +30,7 @@ LEAST_KEPT_S = 1.0
 class Controls:
     """How tokens are drawn, and how much of the given audio counts."""
 
-    use_sampling: bool
-    temperature: float
-    top_k: int
-    """0: all."""
-    top_p: float
-    """0: off; otherwise in place of `top_k`."""
-    guidance_scale: float
-    two_step: bool
+    sampling: Sampling
     melody_weight: float
     """0 .. 1."""
     kept_weight: float
@@ -55,19 +47,21 @@ def read_controls(params: StemsParams) -> Controls:
     shift = remix.genre_shift
     loyalty = 100.0 if remix.melody_loyalty is None else remix.melody_loyalty
     given_weight = 1.0 if shift is None else 1.0 - shift / 100.0
-    guidance = GUIDANCE if shift is None else LEAST_GUIDANCE + (MOST_GUIDANCE - LEAST_GUIDANCE) * shift / 100.0
-    temperature = TEMPERATURE if remix.weirdness is None else remix.weirdness
-    return Controls(
-        use_sampling=params.use_sampling is not False,
-        temperature=_or(params.temperature, temperature),
-        top_k=int(_or(params.top_k, TOP_K)),
-        top_p=_or(params.top_p, TOP_P),
-        guidance_scale=_or(params.guidance_scale, guidance),
-        two_step=params.two_step is True,
-        melody_weight=loyalty / 100.0 * given_weight,
-        kept_weight=given_weight,
-    )
+    plain = Sampling()
+    guidance = plain.guidance_scale
+    if shift is not None:
+        guidance = LEAST_GUIDANCE + (MOST_GUIDANCE - LEAST_GUIDANCE) * shift / 100.0
+    asked = {
+        "temperature": _first(params.temperature, remix.weirdness, plain.temperature),
+        "top_k": _first(params.top_k, plain.top_k),
+        "top_p": _first(params.top_p, plain.top_p),
+        "guidance_scale": _first(params.guidance_scale, guidance),
+        "use_sampling": params.use_sampling is not False,
+        "two_step": params.two_step is True,
+    }
+    return Controls(Sampling(**asked), melody_weight=loyalty / 100.0 * given_weight, kept_weight=given_weight)
 
 
-def _or(given: float | None, otherwise: float) -> float:
-    return otherwise if given is None else given
+def _first(*choices: float | None) -> float:
+    """The first that was given; the last always is."""
+    return next(choice for choice in choices if choice is not None)

@@ -44,6 +44,13 @@ STEREO = {
     "{use: false, per_timestep": "{use: true, per_timestep",
 }
 
+MELODY = {
+    "  description: {model: t5": """  self_wav: {model: chroma_stem, chroma_stem: {sample_rate: 32000, n_chroma: 12, radix2_exp: 14, argmax: true,
+    match_len_on_eval: false, eval_wavs: null, n_eval_wavs: 100}}
+  description: {model: t5""",
+    "prepend: [], cross: [description]": "prepend: [self_wav, description], cross: []",
+}
+
 CODEC = f"""
 device: cpu
 compression_model: encodec
@@ -55,27 +62,30 @@ rvq: {{n_q: 4, bins: {CARD}, q_dropout: false, kmeans_init: false}}
 WORDS = ["industrial", "house", "hard", "kick", "metal", "bass", "cold", "room", "steel", "drone", "dark", "beat", "slow", "fast"]
 
 
-def save_checkpoint(folder: Path, *, pretrained: str | None = None, stereo: bool = False) -> None:
+def save_checkpoint(
+    folder: Path, *, pretrained: str | None = None, stereo: bool = False, melody: bool = False
+) -> None:
     """Write ``state_dict.bin`` and ``compression_state_dict.bin``; with `pretrained`, the second only names a codec.
 
     The language model is built with the T5 that lies beside `folder`: see :func:`save_t5`. A stereo one has twice the
-    codebooks, left and right in turn.
+    codebooks, left and right in turn. One of `melody` is given chroma and words as a beginning, and has no
+    cross-attention.
     """
     import torch
     from omegaconf import OmegaConf
 
-    from handlers.stems.musicgen.checkpoint import _point_to_t5, builders
+    from handlers.stems.musicgen.checkpoint import _point_to_t5, builders, melody_conditioner
 
     folder.mkdir(parents=True)
     torch.manual_seed(1)
     text = LM
-    if stereo:
-        for mono, both in STEREO.items():
-            assert mono in text
-            text = text.replace(mono, both)
+    for plain, other in {**(STEREO if stereo else {}), **(MELODY if melody else {})}.items():
+        assert plain in text
+        text = text.replace(plain, other)
     config = OmegaConf.create(text)
     del config.conditioners.args
     _point_to_t5(config, folder, folder.parent)
+    builders.ChromaStemConditioner = melody_conditioner()
     lm = builders.get_lm_model(config)
     torch.save(_package(lm.state_dict(), text), folder / "state_dict.bin")
     if pretrained is not None:
