@@ -18,7 +18,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from handlers.stems.theory import Scale, parse_key
 
-Part = Literal["kick", "snare", "hats", "metal", "bass", "lead", "pad", "drone", "texture", "riser", "impact"]
+Part = Literal[
+    "kick", "snare", "toms", "hats", "metal",
+    "bass", "lead", "arp", "stab", "pad", "drone", "texture", "riser", "impact",
+]  # fmt: skip
 PARTS: tuple[str, ...] = get_args(Part)
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -49,10 +52,12 @@ class Character(BaseModel):
     form: Literal["track", "transition", "drift"]
     """How it runs: a track with drops and breaks, a rise and fall, or slow change without drums' logic."""
     parts: Annotated[tuple[Part, ...], Field(min_length=2, strict=False)]
-    kick: Literal["four", "broken", "half", "sparse"] = "four"
+    kick: Literal["four", "broken", "break", "half", "sparse"] = "four"
     snare: Literal["gated", "clap", "crack"] = "gated"
     bass: Literal["saw", "square", "fm"] = "saw"
-    lead: Literal["saw", "pulse", "bell"] = "saw"
+    bass_line: Literal["sequence", "pulse", "offbeat", "roll", "gallop", "arpeggio", "long"] = "sequence"
+    lead: Literal["saw", "pulse", "bell", "wail"] = "saw"
+    intensity: Share = 0.5
     drive: Share = 0.5
     density: Share = 0.5
     brightness: Share = 0.5

@@ -10,31 +10,35 @@ from handlers.stems.instrument.score import Section
 
 _ENERGY = {
     "intro": 0.45, "groove": 0.65, "build": 0.75, "drop": 1.0, "strip": 0.6, "breakdown": 0.35, "outro": 0.45,
-    "surge": 0.9, "fall": 0.4, "rise": 0.75, "impact": 1.0, "aftershock": 0.4,
+    "surge": 0.9, "fall": 0.4, "hold": 0.3, "rise": 0.75, "impact": 1.0, "aftershock": 0.4,
     "still": 0.3, "drift": 0.5, "swell": 0.8, "haze": 0.45, "glow": 0.65, "settle": 0.3,
 }  # fmt: skip
 
 # For each label: the parts that always play in it where the style has them, and those that may.
 _PARTS: dict[str, tuple[str, str]] = {
-    "intro": ("drone texture", "kick hats metal lead"),
-    "groove": ("kick bass hats", "snare metal drone texture pad"),
-    "build": ("kick snare hats drone riser", "bass lead pad texture"),
-    "drop": ("kick snare hats metal bass impact", "lead drone pad texture"),
-    "strip": ("kick bass metal", "texture drone snare"),
-    "breakdown": ("drone pad lead texture riser", "metal hats"),
-    "outro": ("kick drone texture", "hats metal lead"),
-    "surge": ("kick snare hats metal bass impact", "texture lead"),
-    "fall": ("drone pad texture riser impact", "metal lead hats"),
-    "rise": ("kick snare riser drone bass", "lead hats texture"),
-    "impact": ("kick snare hats metal bass lead impact", "drone"),
-    "aftershock": ("drone texture impact metal", "kick pad"),
+    "intro": ("drone texture", "kick hats metal lead arp stab"),
+    "groove": ("kick bass hats", "snare metal drone texture pad arp stab"),
+    "build": ("kick snare toms hats drone riser", "bass lead pad texture arp"),
+    "drop": ("kick snare hats metal bass impact", "lead drone pad texture arp stab toms"),
+    "strip": ("kick bass metal", "texture drone snare arp stab"),
+    "breakdown": ("drone pad lead texture riser", "metal hats arp stab"),
+    "outro": ("kick drone texture", "hats metal lead arp stab"),
+    "surge": ("kick snare hats metal bass impact", "texture lead arp stab"),
+    "fall": ("drone pad texture riser impact", "metal lead hats stab"),
+    "hold": ("pad drone arp", "lead texture bass stab"),
+    "rise": ("kick snare toms riser drone bass", "lead hats texture arp"),
+    "impact": ("kick snare hats metal bass lead impact", "drone arp stab pad"),
+    "aftershock": ("drone texture impact metal", "kick pad arp"),
     "still": ("drone pad", "texture"),
-    "drift": ("drone pad texture", "lead bass"),
-    "swell": ("drone pad bass riser texture", "lead metal impact kick"),
+    "drift": ("drone pad texture", "lead bass arp"),
+    "swell": ("drone pad bass riser texture", "lead metal impact kick arp"),
     "haze": ("texture pad lead", "metal"),
-    "glow": ("drone pad lead bass", "metal kick hats"),
+    "glow": ("drone pad lead bass", "metal kick hats arp"),
     "settle": ("drone texture", "lead"),
 }
+
+_GROWING = ("drop", "groove", "swell", "drift", "surge", "rise", "impact")
+"""Sections that take the bars that are left over, in this order."""
 
 _AFTER = {
     "intro": ("groove", "build", "groove"),
@@ -46,17 +50,32 @@ _AFTER = {
 }
 
 
-def draw_sections(form: str, bars: int, parts: Sequence[str], rng: np.random.Generator) -> tuple[Section, ...]:
-    """Draw the sections of a stem.
+def unit_bars(bars: int) -> int:
+    """Return the bars that sections are counted in: 8 in a long stem, 1 in one of a few bars."""
+    return 8 if bars >= 96 else 4 if bars >= 22 else 2 if bars >= 8 else 1
+
+
+def draw_labels(form: str, bars: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Draw the order of a stem's sections: for a form, and whole bars to fill, 1 or more."""
+    units = max(1, bars // unit_bars(bars))
+    return tuple({"track": _track, "transition": _transition, "drift": _drift}[form](units, rng))
+
+
+def lay_out(
+    labels: Sequence[str], bars: int, parts: Sequence[str], intensity: float, rng: np.random.Generator
+) -> tuple[Section, ...]:
+    """Turn an order of sections into sections.
 
     Parameters
     ----------
-    form
-        ``track``, ``transition`` or ``drift``.
+    labels
+        From :func:`draw_labels`.
     bars
         Whole bars to fill, 1 or more.
     parts
         The parts a style has.
+    intensity
+        0..1: at 0.5 each kind of section has its usual energy.
     rng
         The stem's stream for its form.
 
@@ -66,12 +85,10 @@ def draw_sections(form: str, bars: int, parts: Sequence[str], rng: np.random.Gen
         One after the other without a gap; neighbours differ in their parts, and so do all sections of a stem as far
         as the style's parts allow.
     """
-    unit = 8 if bars >= 96 else 4 if bars >= 22 else 2 if bars >= 8 else 1
-    units = max(1, bars // unit)
-    labels = {"track": _track, "transition": _transition, "drift": _drift}[form](units, rng)
+    unit = unit_bars(bars)
     lengths = [1] * len(labels)
-    growth = [label for label in ("drop", "groove", "swell", "drift", "surge", "rise", "impact") if label in labels]
-    for extra in range(units - len(labels)):
+    growth = [label for label in _GROWING if label in labels]
+    for extra in range(max(1, bars // unit) - len(labels)):
         wanted = growth[extra % len(growth)] if growth else labels[extra % len(labels)]
         places = [place for place, label in enumerate(labels) if label == wanted]
         lengths[min(places, key=lambda place: (lengths[place], place))] += 1
@@ -80,7 +97,7 @@ def draw_sections(form: str, bars: int, parts: Sequence[str], rng: np.random.Gen
     playing = _cast(labels, parts, rng)
     starts = np.cumsum([0, *lengths[:-1]])
     return tuple(
-        Section(label, int(start), length, cast, _ENERGY[label])
+        Section(label, int(start), length, cast, _ENERGY[label] ** (1.5 - intensity) * min(1.0, 0.8 + 0.4 * intensity))
         for label, start, length, cast in zip(labels, starts, lengths, playing, strict=True)
     )
 
@@ -102,12 +119,22 @@ def _track(units: int, rng: np.random.Generator) -> list[str]:
 
 
 def _transition(units: int, rng: np.random.Generator) -> list[str]:
+    """One arc that falls, rises and lands, or in long stems several; around the three, some of what may be there."""
     if units < 4:
         return [["rise"], ["rise", "impact"], ["fall", "rise", "impact"]][units - 1]
-    if units == 4:
-        return [["surge", "fall", "rise", "impact"], ["fall", "rise", "impact", "aftershock"]][int(rng.integers(2))]
-    arc = ["surge", "fall", "rise", "impact", "aftershock"]
-    return arc if units < 9 else ["surge", "fall", "rise", "impact", "fall", "rise", "surge", "aftershock"]
+    labels: list[str] = []
+    arcs = max(1, units // 12)
+    for arc in range(arcs):
+        room = units // arcs - 3
+        fewest = min(room, 1 if units < 6 else 2)
+        while True:
+            before, hold, again, after, ring = (bool(flag) for flag in rng.random(5) < 0.5)
+            if fewest <= before + hold + 2 * again + after + ring <= room:
+                break
+        labels += ["surge"] * before + ["fall"] + ["hold"] * hold + ["rise"]
+        labels += ["fall", "rise"] * again + ["impact"] + ["surge"] * after
+        labels += ["aftershock"] * (ring and arc == arcs - 1)
+    return labels
 
 
 def _drift(units: int, rng: np.random.Generator) -> list[str]:
@@ -140,7 +167,7 @@ def _cast(labels: Sequence[str], parts: Sequence[str], rng: np.random.Generator)
             casts[max(places, key=lambda place: (_ENERGY[labels[place]], -place))].add(part)
     for place, label in enumerate(labels):
         # What makes a section what it is stays; the rest may change to keep it unlike the others.
-        fixed = {*_PARTS[label][0].split()[:2], "kick", "lead", "riser", "impact"}
+        fixed = {*_PARTS[label][0].split()[:1], "kick", "lead", "riser", "impact"}
         spare = [str(part) for part in rng.permutation(list(parts)) if part not in fixed]
         choices = [casts[place], *(casts[place] ^ {part} for part in spare)]
         choices += [choice ^ {part} for choice in choices[1:] for part in spare]

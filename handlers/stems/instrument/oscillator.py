@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
+from handlers.stems.instrument.bus import ramp
+
 SIZE = 2048
 """Samples of one cycle."""
 CUTOFFS = np.geomspace(0.7, 160.0, 40)
@@ -91,7 +93,7 @@ def chord_table(
     frequencies
         Fundamentals in Hz.
     rng
-        Draws the phases; another draw is another, equally wide channel.
+        Draws the phases, others for each channel.
     size
         Samples of the loop, a power of two.
     sample_rate
@@ -103,29 +105,43 @@ def chord_table(
     top_hz
         Harmonics above it are left out.
 
+    Returns
+    -------
+    loop
+        ``(2, size)``, each channel at an rms of 1.
+
     References
     ----------
     Paul Nasca, PADsynth algorithm, 2005.
     """
-    spectrum = np.zeros(size // 2 + 1)
+    spread = 2 ** (cents / 1200) - 1
+    used = min(size // 2, int(top_hz * (1 + 4 * spread) * size / sample_rate) + 8)
+    spectrum = np.zeros(used, np.float32)
     for fundamental in frequencies:
         for number in range(1, int(top_hz / fundamental) + 1):
             centre = fundamental * number * size / sample_rate
-            width = max(1.0, centre * (2 ** (cents / 1200) - 1))
-            first, last = max(1, int(centre - 3 * width)), min(size // 2, int(centre + 3 * width) + 1)
-            bins = np.arange(first, last)
-            spectrum[first:last] += number**-slope * np.exp(-(((bins - centre) / width) ** 2)) / width**0.5
-    phases = rng.uniform(0, 2 * np.pi, size // 2 + 1)
-    loop = fft.irfft((spectrum * np.exp(1j * phases)).astype(np.complex64), size)
-    return (loop / np.sqrt(np.mean(loop**2))).astype(np.float32)
+            width = max(1.0, centre * spread)
+            first, last = max(1, int(centre - 3 * width)), min(used, int(centre + 3 * width) + 1)
+            distance = (np.arange(first, last, dtype=np.float32) - np.float32(centre)) / np.float32(width)
+            spectrum[first:last] += np.float32(number**-slope / width**0.5) * np.exp(-distance * distance)
+    phases = rng.random((2, used), dtype=np.float32) * np.float32(2 * np.pi)
+    bins = np.zeros((2, size // 2 + 1), np.complex64)
+    bins.real[:, :used] = spectrum * np.cos(phases)
+    bins.imag[:, :used] = spectrum * np.sin(phases)
+    loop = fft.irfft(bins, size)
+    return loop / np.sqrt(np.mean(loop**2, axis=1, keepdims=True))
 
 
 def read_loop(loop: np.ndarray, offset: int, samples: int) -> np.ndarray:
     """Return `samples` of an endless loop, ``(channels, size)``, from `offset` on."""
     size = loop.shape[1]
     offset %= size
+    if offset + samples <= size:
+        return loop[:, offset : offset + samples]
     rounds = -(-(offset + samples) // size)
-    return np.tile(loop, rounds)[:, offset : offset + samples]
+    return np.concatenate(
+        [loop[:, offset:], *[loop] * (rounds - 2), loop[:, : offset + samples - (rounds - 1) * size]], axis=1
+    )
 
 
 @dataclass(frozen=True)
@@ -141,14 +157,13 @@ class NoiseBands:
         The centre is evaluated every `block` samples and joined linearly.
         """
         samples = len(frequency_hz)
-        knots = np.log2(frequency_hz[::block])
-        where = np.arange(samples, dtype=np.float32) / block
+        # The last knot stands for the rest of its block: where the next stretch goes on, this one has arrived.
+        knots = np.log2(np.append(frequency_hz[::block], frequency_hz[-1]))
         output = np.zeros((2, samples), np.float32)
         for loop, centre in zip(self.loops, np.log2(self.centres_hz), strict=True):
-            weight = np.exp(-(((knots - centre) / width_octaves) ** 2)).astype(np.float32)
+            weight = np.exp(-(((knots - centre) / width_octaves) ** 2))
             if weight.max() > 0.02:
-                gain = np.interp(where, np.arange(len(weight)), weight).astype(np.float32)
-                output += gain * read_loop(loop, offset, samples)
+                output += ramp(weight, block, 0, samples) * read_loop(loop, offset, samples)
         return output
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
+from handlers.stems.instrument.bus import butter
 from handlers.stems.styles import Character
 
 OVERSAMPLING = 2
@@ -64,6 +65,19 @@ def snare(character: Character, rng: np.random.Generator, sample_rate: int) -> n
     return _finish(sound, sample_rate)
 
 
+def tom(character: Character, kind: str, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
+    """A falling sine with a stick of noise, `high`, `mid` or `low`, in a short gated room."""
+    time = _time(0.45, sample_rate)
+    tone = {"high": 168.0, "mid": 122.0, "low": 86.0}[kind] * rng.uniform(0.98, 1.02)
+    sweep = tone * (1 + 0.9 * np.exp(-time / 0.035))
+    body = np.sin(2 * np.pi * np.cumsum(sweep) / sample_rate) * np.exp(-time / 0.13)
+    stick = _band(rng.standard_normal(len(time)), 900, 3000 + 4000 * character.brightness, sample_rate)
+    sound = np.tanh((1.2 + 4 * character.drive) * (body + 0.35 * stick * np.exp(-time / 0.012)))
+    gate = 1 / (1 + np.exp((time - 0.24) / 0.01))
+    room = _band(rng.standard_normal((2, len(time))), 250, 3000, sample_rate) * gate * np.exp(-time / 0.3)
+    return _finish(sound + 0.16 * np.minimum(1, time / 0.01) * room, sample_rate)
+
+
 def hat(character: Character, kind: str, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Six detuned squares, ring-modulated and mixed with noise, above 6 kHz; `open` rings on, `closed` does not."""
     rate = sample_rate * OVERSAMPLING
@@ -91,11 +105,14 @@ def metal(character: Character, kind: str, rng: np.random.Generator, sample_rate
     sound = np.zeros((2, len(time)), np.float32)
     for number, ratio in enumerate(ratios):
         frequency = base * ratio * rng.uniform(0.985, 1.015)
+        # The modes sit elsewhere in each ear: struck metal is wide.
+        apart, phase = rng.uniform(0.0005, 0.003), rng.uniform(0, 6)
         if frequency < 0.2 * rate:
-            # The modes sit elsewhere in each ear: struck metal is wide.
-            ears = np.array([[1.0], [1.0 + rng.uniform(0.0005, 0.003)]]) * (2 * np.pi * frequency)
-            envelope = np.exp(time * np.float32(-(1 + 0.35 * number) / decay_s)) / np.float32(1 + 0.25 * number)
-            sound += np.sin(ears.astype(np.float32) * time + np.float32(rng.uniform(0, 6))) * envelope
+            fade_s = decay_s / (1 + 0.35 * number)
+            heard = time[: round(7 * fade_s * rate)]
+            ears = np.array([[1.0], [1.0 + apart]]) * (2 * np.pi * frequency)
+            envelope = np.exp(heard * np.float32(-1 / fade_s)) / np.float32(1 + 0.25 * number)
+            sound[:, : len(heard)] += np.sin(ears.astype(np.float32) * heard + np.float32(phase)) * envelope
     bend = np.float32(2.5) * np.exp(-time / np.float32(0.05)) * sound[0]
     carrier = np.sin(np.float32(2 * np.pi * base * rng.uniform(1.3, 3.7)) * time + bend)
     sound *= np.float32(0.55) + np.float32(0.45) * carrier
@@ -122,8 +139,7 @@ def _time(length_s: float, sample_rate: int) -> np.ndarray:
 
 
 def _band(audio: np.ndarray, low_hz: float, high_hz: float, sample_rate: int) -> np.ndarray:
-    sections = signal.butter(2, (low_hz, min(high_hz, 0.49 * sample_rate)), "bandpass", fs=sample_rate, output="sos")
-    return signal.sosfilt(sections, audio)
+    return signal.sosfilt(butter(2, (low_hz, min(high_hz, 0.49 * sample_rate)), "bandpass", sample_rate), audio)
 
 
 def _decimate(audio: np.ndarray) -> np.ndarray:

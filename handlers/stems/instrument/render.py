@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handlers.stems.instrument.desk import SAMPLE_RATE, Desk, Pulse
-from handlers.stems.instrument.form import draw_sections
-from handlers.stems.instrument.lines import Lines
-from handlers.stems.instrument.patterns import Drums, end_on
+from handlers.stems.instrument.desk import SAMPLE_RATE, Pulse, mix
+from handlers.stems.instrument.form import draw_labels, lay_out
+from handlers.stems.instrument.lines import LinePattern, Lines, draw_lines
+from handlers.stems.instrument.patterns import Drums, draw_drums, end_on
 from handlers.stems.instrument.score import STEPS, Event, Meter, Score, draw_common
-from handlers.stems.streams import stream
+from handlers.stems.instrument.variety import Place, draw_unlike
 from handlers.stems.styles import Style
 
 
@@ -29,6 +29,8 @@ class Rendered:
     score: Score
     grid: dict[str, object]
     """The truth about it, as written beside the audio: tempo, key, beats, sections (see :func:`describe_grid`)."""
+    layers: dict[str, np.ndarray]
+    """What each bus adds to it, by name, where that was asked for; together they are the audio."""
 
 
 def compose(
@@ -42,18 +44,23 @@ def compose(
 ) -> Score:
     """Write the score of one stem; see :func:`render` for the parameters."""
     character = style.character
+    parts = character.parts
     common = draw_common(style, seed)
-    place = _place(style, step, index, take)
+    place = Place(seed, style.name, step, index, take)
     meter = Meter(common.tempo_bpm, round(duration_s * SAMPLE_RATE), SAMPLE_RATE)
-    sections = draw_sections(character.form, meter.bars, character.parts, stream(seed, *place, "form"))
-    drums = Drums(character, meter, stream(seed, *place, "drums"))
-    lines = Lines(character, common, meter, stream(seed, *place, "lines"))
+    degrees = [note.degree for note in common.motif]
+    labels = draw_unlike(place, "labels", lambda rng: draw_labels(character.form, meter.bars, rng), mark=tuple)
+    beat = draw_unlike(place, "beat", lambda rng: draw_drums(character, rng), lambda drawn: drawn.mark(parts))
+    line = draw_unlike(place, "line", lambda rng: draw_lines(character, degrees, rng), LinePattern.mark)
+    sections = lay_out(labels, meter.bars, parts, character.intensity, place.stream("form"))
+    drums = Drums(character, meter, beat, place.stream("drums"))
+    lines = Lines(character, common, meter, line, place.stream("lines"))
     events: dict[str, list[Event]] = {part: [] for part in character.parts}
     for section in sections:
         for part, played in (drums.play(section) | lines.play(section)).items():
             events[part] += played
     if meter.tail_steps >= 2 and character.form != "drift" and "kick" in events:
-        events["kick"] = end_on(meter, events["kick"], stream(seed, *place, "tail"))
+        events["kick"] = end_on(meter, events["kick"], place.stream("tail"))
     ordered = {
         part: tuple(event for event in sorted(played, key=lambda event: event.start) if event.start < meter.frames)
         for part, played in events.items()
@@ -69,6 +76,7 @@ def render(
     step: str = "stems",
     index: int = 1,
     take: int = 0,
+    layers: bool = False,
     pulse: Pulse = lambda done: None,
 ) -> Rendered:
     """Render one stem.
@@ -84,17 +92,15 @@ def render(
     step, index, take
         The step's name, the item's number in it from 1, and how often it was played before: everything else comes from
         these and the seed.
+    layers
+        Keep what the drums, the bass, the harmony and the noise each add to the mix.
     pulse
         Called several times a second with the share done, 0..1; may raise to stop.
     """
     score = compose(style, duration_s, seed, step=step, index=index, take=take)
-    audio = Desk(score, style, seed, _place(style, step, index, take), pulse).mix()
-    return Rendered(audio, SAMPLE_RATE, score, describe_grid(score, style, seed))
-
-
-def _place(style: Style, step: str, index: int, take: int) -> tuple[str | int, ...]:
-    """Where a stem's streams begin."""
-    return (style.name, step, index, take) if take else (style.name, step, index)
+    place = Place(seed, style.name, step, index, take)
+    mixed = mix(score, style.character, place, pulse, layers=layers)
+    return Rendered(mixed.audio, SAMPLE_RATE, score, describe_grid(score, style, seed), mixed.layers)
 
 
 def describe_grid(score: Score, style: Style, seed: int) -> dict[str, object]:

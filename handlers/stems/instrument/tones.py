@@ -1,13 +1,16 @@
-"""Tones: bass and lead notes, chords, drones, and noise that moves. Each function returns float32, ``(2, samples)``."""
+"""Tones: notes, chords, drones, and noise that moves. Each function returns float32, ``(2, samples)``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from handlers.stems.instrument.lines import voicing
 from handlers.stems.instrument.oscillator import NoiseBands, chord_table, filtered_wave, play, read_loop
-from handlers.stems.instrument.score import Event
+from handlers.stems.instrument.score import Common, Event
 from handlers.stems.styles import Character
-from handlers.stems.theory import SCALES, Key, frequency
+from handlers.stems.theory import frequency
 
 TABLE = 1 << 18
 """Samples of a pad's loop: 5.9 s, no multiple of a bar, so that no two bars read the same part of it."""
@@ -56,86 +59,133 @@ def bass_note(event: Event, character: Character, opening: float, glide: float, 
 def lead_note(
     event: Event, character: Character, opening: float, rng: np.random.Generator, sample_rate: int
 ) -> np.ndarray:
-    """One note of the lead: two detuned oscillators left and right, or a bell by frequency modulation."""
-    release = round((0.5 if character.lead == "bell" else 0.08) * sample_rate)
+    """One note of the lead: two detuned oscillators left and right, a bell by frequency modulation, or a wail.
+
+    A wail slides in from a semitone above and never stands still.
+    """
+    kind = character.lead
+    release = round({"bell": 0.5, "wail": 0.25}.get(kind, 0.08) * sample_rate)
     time = np.arange(event.length + release, dtype=np.float32) / np.float32(sample_rate)
     hz = frequency(event.pitch)
     turn = np.float32(2 * np.pi)
-    vibrato = np.float32(0.0025) * np.sin(turn * np.float32(rng.uniform(4.6, 5.4)) * time) * np.minimum(1, time / 0.4)
+    depth, onset_s = (0.014, 0.8) if kind == "wail" else (0.0025, 0.4)
+    vibrato = np.sin(turn * np.float32(rng.uniform(4.6, 5.4)) * time) * np.minimum(1, time / np.float32(onset_s))
+    bend = hz * np.float32(depth / 6) * vibrato
+    if kind == "wail":
+        bend += np.float32(hz * 0.0595 * 0.07) * (1 - np.exp(-time / np.float32(0.07)))
     channels = []
     for detune in (-0.0032, 0.0032):
-        phase = (hz * (1 + detune) * time + hz * vibrato / 6).astype(np.float32) + np.float32(rng.random())
-        if character.lead == "bell":
-            index = (1.0 + 2.5 * opening) * event.velocity * np.exp(-time / np.float32(0.25))
-            wave = np.sin(turn * phase + index.astype(np.float32) * np.sin(turn * np.float32(3.507) * phase))
-            wave = wave * np.exp(-time / np.float32(0.6))
+        phase = np.float32(hz * (1 + detune)) * time + bend + np.float32(rng.random())
+        if kind == "bell":
+            index = np.float32((1.0 + 2.5 * opening) * event.velocity) * np.exp(-time / np.float32(0.25))
+            wave = np.sin(turn * phase + index * np.sin(turn * np.float32(3.507) * phase))
+            wave *= np.exp(-time / np.float32(0.6))
         else:
-            bank = filtered_wave(character.lead, 2.2, _harmonics(hz, 14_000, sample_rate))
-            cutoff = 2.0 + 14 * opening * character.brightness * (0.35 + np.exp(-time / np.float32(0.18)))
-            wave = play(bank, phase, cutoff.astype(np.float32))
+            # A wail is thin: little of its fundamental gets through, and its resonance sings.
+            shape, resonance = ("pulse", 4.5) if kind == "wail" else (kind, 2.2)
+            bank = filtered_wave(shape, resonance, _harmonics(hz, 14_000, sample_rate))
+            decay = np.float32(0.6 if kind == "wail" else 0.18)
+            cutoff = np.float32(2.0) + np.float32(14 * opening * character.brightness) * (
+                np.float32(0.35) + np.exp(-time / decay)
+            )
+            wave = play(bank, phase, cutoff)
             wave = np.tanh(np.float32(0.8 + 2.5 * character.drive) * wave)
         channels.append(wave)
-    gate = _gate(event.length, release, 0.004, sample_rate) * np.float32(event.velocity)
+    gate = _gate(event.length, release, 0.05 if kind == "wail" else 0.004, sample_rate) * np.float32(event.velocity)
     return np.stack(channels) * gate
+
+
+def arp_note(pitch: float, length: int, character: Character, opening: float, sample_rate: int) -> np.ndarray:
+    """One plucked note of an arpeggio, at full velocity; mono in both channels."""
+    release = round(0.06 * sample_rate)
+    time = np.arange(length + release, dtype=np.float32) / np.float32(sample_rate)
+    hz = frequency(pitch)
+    bank = filtered_wave("pulse" if character.lead == "pulse" else "saw", 2.4, _harmonics(hz, 14_000, sample_rate))
+    cutoff = np.float32(1.5) + np.float32(2 + 22 * character.brightness * opening) * np.exp(-time / np.float32(0.09))
+    phase = np.float32(hz) * time
+    wave = play(bank, phase, cutoff) + np.float32(0.7) * play(
+        bank, phase * np.float32(1.0038) + np.float32(0.4), cutoff
+    )
+    wave = np.tanh(np.float32(0.8 + 1.5 * character.drive) * wave) * np.exp(-time / np.float32(0.22))
+    return np.broadcast_to(wave * _gate(length, release, 0.002, sample_rate), (2, len(time)))
+
+
+def stab(pitches: Sequence[float], length: int, character: Character, opening: float, sample_rate: int) -> np.ndarray:
+    """A chord struck short through a closing filter, at full velocity; its notes lean left and right in turn."""
+    release = round(0.12 * sample_rate)
+    time = np.arange(length + release, dtype=np.float32) / np.float32(sample_rate)
+    sound = np.zeros((2, len(time)), np.float32)
+    envelope = np.exp(-time / np.float32(0.11))
+    for number, midi in enumerate(pitches):
+        hz = frequency(midi)
+        bank = filtered_wave("saw", 1.6, _harmonics(hz, 12_000, sample_rate))
+        cutoff = np.float32(1.4) + np.float32(2 + 16 * character.brightness * opening) * envelope
+        wave = play(bank, np.float32(hz) * time + np.float32(0.21 * number), cutoff)
+        near = np.float32(0.75)
+        sound[number % 2] += near * wave
+        sound[1 - number % 2] += (1 - near) * wave
+    sound = np.tanh(np.float32(0.5 + 1.5 * character.drive) * sound)
+    return sound * _gate(length, release, 0.002, sample_rate)
 
 
 class Chords:
     """The pads and drones of one stem: each chord's loops are made once, dark and bright, left and right."""
 
-    def __init__(self, character: Character, key: Key, scale: str, rng: np.random.Generator, sample_rate: int) -> None:
+    def __init__(self, character: Character, common: Common, rng: np.random.Generator, sample_rate: int) -> None:
         self.character = character
-        self.key = key
-        self.scale = scale
+        self.common = common
         self.rng = rng
         self.sample_rate = sample_rate
         self._tables: dict[tuple[str, float], np.ndarray] = {}
 
-    def held(self, event: Event, part: str, opening: np.ndarray, attack_s: float) -> np.ndarray:
-        """Return a pad or drone for the event, read from its loop where the event starts.
-
-        `opening`, 0..1, shape ``(samples,)``, blends from the dark to the bright loop; `samples` includes the release.
-        """
-        tables = self._tables.setdefault((part, event.pitch), np.empty(0))
-        if not tables.size:
-            tables = self._tables[(part, event.pitch)] = self._draw(part, event.pitch)
-        samples = len(opening)
-        dark, bright = (read_loop(table, event.start, samples) for table in tables)
-        attack = attack_s * self.sample_rate
-        gate = np.minimum(1, np.arange(samples, dtype=np.float32) / np.float32(attack))
-        release = samples - event.length
-        gate[event.length :] *= (np.cos(np.linspace(0, np.pi, release)) * 0.5 + 0.5).astype(np.float32)
-        return (dark + opening * (bright - dark)) * gate * np.float32(event.velocity)
+    def loops(self, part: str, root: float) -> np.ndarray:
+        """Return the loops of a chord: ``(2, 2, TABLE)``, dark and bright, left and right."""
+        if (part, root) not in self._tables:
+            self._tables[part, root] = self._draw(part, root)
+        return self._tables[part, root]
 
     def _draw(self, part: str, root: float) -> np.ndarray:
         if part == "drone":
-            pitches = [root, root + 12, root + 19, root + 24]
             slopes, cents, tops = (2.1, 1.1), 14.0, (900.0, 4200.0)
         else:
-            steps = SCALES[self.scale]
-            degree = min(range(7), key=lambda number: abs((self.key.root + steps[number] - root) % 12))
-            above = [(steps[(degree + move) % 7] + 12 * ((degree + move) // 7)) - steps[degree] for move in (2, 4, 8)]
-            pitches = [root, *(root + interval for interval in above)]
             slopes, cents, tops = (1.9, 1.2), 22.0, (1600.0, 7500.0)
-        hertz = [frequency(midi) for midi in pitches]
+        hertz = [frequency(midi) for midi in voicing(part, root, self.common)]
         colour = 0.25 * (1 - self.character.brightness)
         loops = [
-            [
-                chord_table(
-                    hertz,
-                    self.rng,
-                    size=TABLE,
-                    sample_rate=self.sample_rate,
-                    slope=slope + colour,
-                    cents=cents,
-                    top_hz=top,
-                )
-                for _ in range(2)
-            ]
+            chord_table(
+                hertz, self.rng, size=TABLE, sample_rate=self.sample_rate, slope=slope + colour, cents=cents, top_hz=top
+            )
             for slope, top in zip(slopes, tops, strict=True)
         ]
-        left, right = np.moveaxis(np.array(loops), 1, 0)
         # Two unlike loops alone have no middle and vanish from a mono speaker; a share of each goes across.
-        return np.stack([left + 0.5 * right, right + 0.5 * left], axis=1) / np.float32(1.25**0.5)
+        return np.stack([loop + np.float32(0.5) * loop[::-1] for loop in loops]) / np.float32(1.25**0.5)
+
+
+def held(event: Event, loops: np.ndarray, opening: np.ndarray, first: int, attack: int, release: int) -> np.ndarray:
+    """Return a stretch of a pad or drone, read from its loops where it falls.
+
+    Parameters
+    ----------
+    event
+        Start, length, velocity.
+    loops
+        From :meth:`Chords.loops`.
+    opening
+        0..1, ``(samples,)``: blends from the dark to the bright loop over the stretch.
+    first
+        Where the stretch begins, in samples from the start of the event.
+    attack, release
+        Samples; the release follows the event's length.
+    """
+    samples = len(opening)
+    time = np.arange(first, first + samples, dtype=np.float32)
+    gate = np.minimum(1, time / np.float32(attack))
+    if first + samples > event.length:
+        gone = np.clip((time - event.length) / np.float32(release), 0, 1)
+        gate *= np.cos(gone * np.float32(np.pi)) * np.float32(0.5) + np.float32(0.5)
+    gate *= np.float32(event.velocity)
+    dark, bright = (read_loop(loop, event.start + first, samples) for loop in loops)
+    return dark * (gate * (1 - opening)) + bright * (gate * opening)
 
 
 def riser(event: Event, bands: NoiseBands, character: Character, step_frames: float, sample_rate: int) -> np.ndarray:
@@ -143,9 +193,9 @@ def riser(event: Event, bands: NoiseBands, character: Character, step_frames: fl
     done = np.linspace(0, 1, event.length, dtype=np.float32)
     noise = bands.swept(220 * 2.0 ** (5.2 * done**1.3), 0.9, event.start)
     # Chopped in eighths, then sixteenths, then thirty-seconds; the chop deepens as it climbs.
-    rate = np.where(done < 0.5, 2, np.where(done < 0.8, 1, 0.5))
-    place = (np.arange(event.length) / (step_frames * rate)) % 1.0
-    chop = 1 - 0.7 * done * np.minimum(1, place * 1.4) ** 2
+    steps = np.arange(event.length, dtype=np.float32) / np.float32(step_frames)
+    place = (steps / np.where(done < 0.5, np.float32(2), np.where(done < 0.8, np.float32(1), np.float32(0.5)))) % 1
+    chop = 1 - np.float32(0.7) * done * np.minimum(1, place * np.float32(1.4)) ** 2
     hz = frequency(event.pitch) * 2.0 ** (2 * done.astype(np.float64) ** 2)
     phase = np.cumsum(hz) / sample_rate
     bank = filtered_wave("saw", 2.0, 24)
@@ -173,16 +223,15 @@ def steam(event: Event, bands: NoiseBands, sample_rate: int) -> np.ndarray:
     return bands.swept(2500 + 5500 * np.exp(-time / 0.1), 0.7, event.start) * envelope * np.float32(event.velocity)
 
 
-def air(event: Event, bands: NoiseBands, drift: np.ndarray, edge: int) -> np.ndarray:
-    """Steady machine air, its centre wandering with `drift` (octaves around 1.2 kHz, shape ``(samples,)``).
+def air(event: Event, bands: NoiseBands, drift: np.ndarray, first: int, edge: int) -> np.ndarray:
+    """Return a stretch of steady machine air, from sample `first` of the event on.
 
-    It comes and goes within `edge` samples.
+    Its centre wanders with `drift` (octaves around 1.2 kHz, ``(samples,)``); it comes and goes within `edge` samples.
     """
-    noise = bands.swept(1200 * 2.0**drift, 1.1, event.start, block=2048)
-    edge = min(edge, noise.shape[1] // 2)
-    noise[:, :edge] *= np.linspace(0, 1, edge, dtype=np.float32)
-    noise[:, -edge:] *= np.linspace(1, 0, edge, dtype=np.float32)
-    return noise * np.float32(event.velocity)
+    time = np.arange(first, first + len(drift), dtype=np.float32)
+    edge = max(1, min(edge, event.length // 2))
+    gate = np.clip(np.minimum(time, event.length - 1 - time) / np.float32(edge), 0, 1) * np.float32(event.velocity)
+    return bands.swept(1200 * 2.0**drift, 1.1, event.start + first, block=2048) * gate
 
 
 def _harmonics(hz: float, top_hz: float, sample_rate: int) -> int:

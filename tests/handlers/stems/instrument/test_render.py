@@ -15,7 +15,6 @@ import pytest
 from scipy import signal
 
 from handlers.audio.loudness import measure
-from handlers.stems.instrument import bus
 from handlers.stems.instrument.render import SAMPLE_RATE, render
 from handlers.stems.instrument.score import STEPS
 
@@ -101,14 +100,13 @@ def test_no_two_bars_are_alike(minute):
         assert difference > 1e-3, f"bars {one} and {two} differ by only {10 * np.log10(difference):.0f} dB"
 
 
-def test_sections_differ_in_level(minute):
-    """Where the kick is away, the sub is away."""
+def test_drops_have_a_low_end_and_breakdowns_have_none(minute):
     low = signal.sosfilt(signal.butter(4, 90, fs=SAMPLE_RATE, output="sos"), minute.audio.mean(axis=0))
     level = {}
     for section in minute.grid["sections"]:
         piece = low[int(section["start_s"] * SAMPLE_RATE) : int(section["end_s"] * SAMPLE_RATE)]
-        level.setdefault("bass" in section["parts"] and "kick" in section["parts"], []).append(np.mean(piece**2))
-    assert min(level[True]) > 2 * max(level[False])
+        level.setdefault(section["label"], []).append(np.mean(piece**2))
+    assert min(level["drop"]) > 10 * max(level["breakdown"])
 
 
 def test_the_low_end_is_mono_and_the_top_is_wide(minute):
@@ -168,55 +166,6 @@ def test_progress_climbs_and_may_stop_the_render(style):
 
     with pytest.raises(KeyboardInterrupt):
         render(style("industrial/bed"), 4.0, 1, pulse=stop)
-
-
-def test_the_limiter_sees_peaks_between_samples():
-    """A sine at a quarter of the sample rate, sampled off its crests, peaks 3 dB above its samples."""
-    time = np.arange(SAMPLE_RATE)
-    sine = np.sin(np.pi / 2 * time + np.pi / 4) * np.hanning(len(time)) * 1.4
-    audio = np.stack([sine, 0.5 * sine]).astype(np.float32)
-    gain = bus.limiter_gain(audio, 10 ** (-1.3 / 20), hold_s=0.1, sample_rate=SAMPLE_RATE)
-    assert measure(audio, SAMPLE_RATE).true_peak_dbtp > 2.5
-    assert measure(audio * gain, SAMPLE_RATE).true_peak_dbtp < TRUE_PEAK_DBTP
-    assert gain[0] == pytest.approx(1.0, abs=1e-3)
-
-
-def test_the_limiter_leaves_quiet_sound_alone():
-    quiet = np.full((2, 4000), 0.1, np.float32)
-    assert np.all(bus.limiter_gain(quiet, 0.8, hold_s=0.1, sample_rate=SAMPLE_RATE) == 1.0)
-
-
-def test_the_sidechain_ducks_at_the_kick_and_comes_back():
-    gain = bus.sidechain([1000], [1.0], 10_000, 0.8, 4000)
-    assert gain[1000] == pytest.approx(0.2)
-    assert gain[0] == gain[5000] == gain[-1] == 1.0
-    assert np.all(np.diff(gain[1000:5000]) >= 0)
-
-
-def test_a_room_in_blocks_is_the_room_in_one_piece():
-    rng = np.random.default_rng(1)
-    audio = rng.standard_normal((2, 9000)).astype(np.float32)
-    response = rng.standard_normal((2, 700)).astype(np.float32)
-    whole = np.stack([np.convolve(*pair)[:9000] for pair in zip(audio, response, strict=True)])
-    shares = []
-    blocks = bus.reverberate(audio, response, shares.append, block=2048)
-    assert np.abs(blocks - whole).max() < 1e-3 * np.abs(whole).max()
-    assert shares[-1] == 1.0
-
-
-def test_a_filter_carries_its_state_over_pieces():
-    sections = signal.butter(2, 100, fs=SAMPLE_RATE, output="sos")
-    audio = np.random.default_rng(2).standard_normal((2, 600_000)).astype(np.float32)
-    assert np.abs(bus.filtered(sections, audio) - signal.sosfilt(sections, audio)).max() < 1e-5
-
-
-def test_echoes_come_a_delay_apart_and_change_sides():
-    click = np.zeros((2, 1000), np.float32)
-    click[0, 0] = 1.0
-    wet = bus.echo(click, 300, 0.5)
-    assert [(int(side), int(at), float(wet[side, at])) for side, at in np.argwhere(wet)] == [
-        (0, 600, 0.25), (1, 300, 0.5), (1, 900, 0.125),
-    ]  # fmt: skip
 
 
 def test_a_stem_without_whole_bars_rings_out(style):
