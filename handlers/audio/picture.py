@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from handlers.audio.columns import WINDOW, Columns
 from handlers.audio.files import Reader
+from handlers.audio.strips import Strip, add_strips
 
 WIDTH, HEIGHT = 1600, 420
 LEFT, RIGHT = 14, 14
@@ -138,10 +139,16 @@ def draw_columns(
     downbeats_s: Iterable[float] = (),
     sections: Spans = (),
     spans: Spans = (),
+    strips: Sequence[Strip] = (),
     title: str = "",
 ) -> None:
-    """Draw what was collected while the audio passed by for another reason, `PLOT_WIDTH` columns wide."""
-    _render(columns, sample_rate, beats_s, downbeats_s, sections, spans, title).save(path, compress_level=4)
+    """Draw what was collected while the audio passed by for another reason, `PLOT_WIDTH` columns wide.
+
+    `strips` stand below it and make the picture taller.
+    """
+    image = _render(columns, sample_rate, beats_s, downbeats_s, sections, spans, title)
+    axis = _Axis(columns.frames / sample_rate)
+    add_strips(image, strips, axis.x, LEFT).save(path, compress_level=4)
 
 
 def _render(

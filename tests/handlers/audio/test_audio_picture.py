@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers.audio import files, picture
+from handlers.audio import files, picture, strips
 from handlers.audio.columns import Columns
+from handlers.audio.strips import Strip
 from tests.fixtures.sound import noise, tone
 
 RATE = 44_100
@@ -95,3 +96,16 @@ def test_the_shortest_sounds_are_drawn(tmp_path: Path, frames: int) -> None:
 @pytest.mark.parametrize(("time_s", "text"), [(0, "0:00"), (187.4, "3:07"), (3765, "1:02:45"), (59.6, "1:00")])
 def test_times_read_as_clocks(time_s: float, text: str) -> None:
     assert picture.clock(time_s) == text
+
+
+def test_strips_stand_below_and_follow_their_values(tmp_path: Path) -> None:
+    columns = Columns(10 * RATE, picture.PLOT_WIDTH)
+    columns.feed(noise(10))
+    strip = Strip("tempo", [[(0, 100), (5, 100)], [(5, 140), (10, 140)]], 90, 150, (255, 0, 255), ticks=[100])
+    picture.draw_columns(tmp_path / "a.png", columns, RATE, strips=[strip, strip])
+    with Image.open(tmp_path / "a.png") as image:
+        found = np.asarray(image).astype(int)
+    assert found.shape[0] == picture.HEIGHT + 2 * (strips.HEIGHT + strips.GAP)
+    below = (found[picture.HEIGHT : picture.HEIGHT + strips.HEIGHT] == (255, 0, 255)).all(axis=2)
+    left, right = below[:, MIDDLE - 200].argmax(), below[:, MIDDLE + 200].argmax()
+    assert 0 < right < left < strips.HEIGHT and left - right == pytest.approx((strips.HEIGHT - 16) * 40 / 60, abs=2)
