@@ -5,6 +5,8 @@ Audio is float32 ``(channels, samples)``, full scale ±1. Limits are not set her
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from handlers.audio.loudness import decibels
@@ -18,14 +20,29 @@ FLAT_STEP = 1e-6
 FLAT_LEVEL = 0.98
 """Share of the channel's peak from which a run counts: clipping happens at one level, the highest."""
 
-BANDS_HZ = (40.0, 160.0, 640.0, 2560.0, 10_240.0)
 FRAME = 4096
-FULL_PERCENTILE = 90.0
-"""How loud a band is when it plays, whatever share of the time that is."""
+MOMENT = 4
+"""Frames of one moment: 370 ms at 44.1 kHz, about EBU R 128's momentary 400."""
+LOUD_PERCENTILE = 99.0
+"""How loud a third is when all of it plays, whatever share of the time that is."""
+BANDS_HZ = (40.0, 160.0, 640.0, 2560.0, 10_240.0)
+BAND_PERCENTILE = 90.0
 HEARD_DB = 30.0
 """A band this far under the loudest is not heard to change."""
 DRIFT_LEAST_S = 6.0
 """Thirds shorter than two seconds say nothing of a trend."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """By how many LU audio gets louder or softer from its first to its last third; 0 or more."""
+
+    loudest_lu: float
+    """Change of the loudest moments (K-weighted): quiet intros and breaks do not count, as long as something loud comes
+    in both thirds."""
+    shared_lu: float
+    """Change that every band of two octaves has at least, all in one direction, else 0: parts that enter or leave
+    change some bands, a volume that drifts takes all of them along."""
 
 
 def measure_gap(audio: np.ndarray, sample_rate: int) -> float:
@@ -61,41 +78,46 @@ def count_flat_tops(audio: np.ndarray) -> int:
     return runs
 
 
-def measure_drift(audio: np.ndarray, sample_rate: int) -> float | None:
-    """Return by how many LU the whole gets louder or softer between its first and last third.
-
-    Arrangements rise and fall by parts that enter and leave; a volume that drifts takes every band with it. So the
-    level that each band of two octaves has when it plays (the 90th percentile of 4,096 samples) is compared, and
-    what *all* bands share is the drift: the smallest change, if all go one way, else 0. Within a band, dB are LU.
-
-    Returns
-    -------
-    drift_lu
-        0 or more; `None` for audio under 6 s, or silent in a third.
-    """
+def measure_drift(audio: np.ndarray, sample_rate: int) -> Drift | None:
+    """Return how the level changes from the first to the last third; `None` under 6 s, or where a third is silent."""
     if audio.shape[1] < DRIFT_LEAST_S * sample_rate:
         return None
     frames = audio.shape[1] // FRAME
     hertz = np.fft.rfftfreq(FRAME, 1 / sample_rate)
     edges = np.searchsorted(hertz, [edge for edge in BANDS_HZ if edge < sample_rate / 2])
-    window = np.hanning(FRAME).astype(np.float32)
-    bands = np.zeros((frames, len(edges) - 1))
+    window, weights = np.hanning(FRAME).astype(np.float32), _k_weights(hertz)
+    bands, weighted = np.zeros((frames, len(edges) - 1)), np.zeros(frames)
     # In handfuls that stay in the processor's cache.
     for start in range(0, frames, 64):
-        block = audio[:, start * FRAME : min(frames, start + 64) * FRAME]
-        for channel in block:
+        part = slice(start, min(frames, start + 64))
+        for channel in audio[:, start * FRAME : part.stop * FRAME]:
             spectra = np.fft.rfft(channel.reshape(-1, FRAME) * window, axis=1)
             power = spectra.real**2 + spectra.imag**2
-            bands[start : start + len(power)] += np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+            bands[part] += np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
+            weighted[part] += power @ weights
     third = frames // 3
-    first, last = (np.percentile(part, FULL_PERCENTILE, axis=0) for part in (bands[:third], bands[-third:]))
-    loudest = np.maximum(first, last)
-    heard = loudest > loudest.max() * 10 ** (-HEARD_DB / 10)
-    if not loudest.max() > 0:
+    moments = np.convolve(weighted, np.ones(MOMENT), "valid")
+    loudest = [np.percentile(part, LOUD_PERCENTILE) for part in (moments[: third - MOMENT + 1], moments[-third:])]
+    if min(loudest) <= 0:
         return None
-    floor = loudest.max() * 1e-9
+    first, last = (np.percentile(part, BAND_PERCENTILE, axis=0) for part in (bands[:third], bands[-third:]))
+    highest = np.maximum(first, last)
+    heard, floor = highest > highest.max() * 10 ** (-HEARD_DB / 10), highest.max() * 1e-9
     change = 10 * np.log10((last[heard] + floor) / (first[heard] + floor))
-    return float(np.abs(change).min()) if (change > 0).all() or (change < 0).all() else 0.0
+    one_way = (change > 0).all() or (change < 0).all()
+    return Drift(float(abs(10 * np.log10(loudest[1] / loudest[0]))), float(np.abs(change).min()) if one_way else 0.0)
+
+
+def _k_weights(hertz: np.ndarray) -> np.ndarray:
+    """Power response of the K weighting at some frequencies: BS.1770's two filters, given for 48 kHz."""
+    rate = 48_000
+    shelf = ([1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585])
+    high_pass = ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621])
+    z = np.exp(-2j * np.pi * np.minimum(hertz, rate / 2) / rate)
+    response = np.ones(len(hertz), complex)
+    for above, below in (shelf, high_pass):
+        response *= np.polynomial.polynomial.polyval(z, above) / np.polynomial.polynomial.polyval(z, below)
+    return np.abs(response) ** 2
 
 
 def measure_energy(audio: np.ndarray, slices: int = 64) -> list[float]:

@@ -101,7 +101,7 @@ def samples(context, item: int = 1) -> np.ndarray:
 def test_a_stem_is_stereo_of_exact_length_with_its_picture_and_all_that_made_it(context_at, pristine):
     context = context_at(seed=7)
     run(request(duration=2.34), context)
-    assert [(one.kind, one.label) for one in context.emitted] == [("sidecar", "picture"), ("primary", "")]
+    assert [(one.kind, one.label) for one in context.emitted] == [("sidecar", "picture"), ("sidecar", "log"), ("primary", "")]
     audio = samples(context)
     assert audio.shape == (2, round(2.34 * 44_100))
     assert np.ptp(audio) > 0.001

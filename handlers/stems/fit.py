@@ -1,0 +1,159 @@
+"""From a take to what is delivered: stereo at the rate asked for, on the grid, a loop, of exact length, not too loud.
+
+Everything here is linear in the sound but for the stretch, so layers that sum to the take sum to what comes out.
+Audio is float32 ``(channels, samples)``, full scale ±1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from handlers.audio.defects import count_flat_tops
+from handlers.audio.loop import cut_loop
+from handlers.audio.loudness import Loudness, measure
+from handlers.audio.resample import resample
+from handlers.audio.seam import Seam, measure_seam
+from handlers.stems.backend import Take
+from handlers.stems.lengths import bar_s, fade_s, in_bars, whole_bars
+from handlers.stems.params import StemsParams
+
+CEILING_DBTP = -0.3
+"""A stem whose true peak lies above is turned down as a whole; nothing is turned up."""
+SAFE_DBTP = -1.0
+"""To here."""
+TAIL_S = 8.0
+"""At most so much of what rings on after a loop's end is laid over its start."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A take as it would be delivered."""
+
+    audio: np.ndarray
+    sample_rate: int
+    planned: int
+    """Samples it has to have."""
+    flat_tops: int
+    """Counted before anything could round them."""
+    loudness: Loudness
+    layers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    grid: Mapping[str, Any] | None = None
+    seam: Seam | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What was done: gain_db, bars, stretch, ..."""
+
+
+def is_finite(take: Take) -> bool:
+    """Whether every sample is a number."""
+    return bool(np.isfinite(take.audio).all())
+
+
+def fit(take: Take, params: StemsParams) -> Fitted:
+    """Fit a take whose samples are all finite.
+
+    A take that is too short comes out too short; the length is judged with everything else.
+    """
+    rate = params.sample_rate
+    audio = _stereo(resample(take.audio, take.sample_rate, rate))
+    layers = {name: _stereo(resample(layer, take.sample_rate, rate)) for name, layer in take.layers.items()}
+    facts: dict[str, Any] = {}
+    if take.grid:
+        cut, grid, seam = _cut_known(audio, layers, take.grid, params, facts)
+    else:
+        cut, grid, seam = _cut_heard(audio, take, params, facts)
+    audio, layers, planned = cut
+    loudness = measure(audio, rate)
+    gain_db = min(0.0, SAFE_DBTP - loudness.true_peak_dbtp) if loudness.true_peak_dbtp > CEILING_DBTP else 0.0
+    if gain_db:
+        gain = np.float32(10 ** (gain_db / 20))
+        audio, layers = audio * gain, {name: layer * gain for name, layer in layers.items()}
+        loudness = loudness.shifted(gain_db)
+    facts["gain_db"] = round(gain_db, 2)
+    return Fitted(audio, rate, planned, count_flat_tops(take.audio), loudness, layers, grid, seam, facts)
+
+
+Cut = tuple[np.ndarray, dict[str, np.ndarray], int]
+
+
+def _cut_known(
+    audio: np.ndarray,
+    layers: dict[str, np.ndarray],
+    grid: Mapping[str, Any],
+    params: StemsParams,
+    facts: dict[str, Any],
+) -> tuple[Cut, dict[str, Any], Seam | None]:
+    """Cut where the grid is the truth: it begins with a downbeat, its tempo is exact."""
+    rate, tempo_bpm = params.sample_rate, float(grid["tempo_bpm"])
+    length = round(params.duration * rate)
+    if in_bars(params) or params.loop:
+        facts["bars"] = whole_bars(params.duration, tempo_bpm)
+        length = round(facts["bars"] * bar_s(tempo_bpm) * rate)
+    rest = {name: layer[:, length : length + round(TAIL_S * rate)] for name, layer in {**layers, "": audio}.items()}
+    audio, layers = audio[:, :length], {name: layer[:, :length] for name, layer in layers.items()}
+    seam = None
+    if params.loop:
+        # What rings on after the end is heard at the start: then the last sample leads into the first.
+        audio = _wrap(audio, rest.pop(""))
+        layers = {name: _wrap(layer, rest[name]) for name, layer in layers.items()}
+        seam = measure_seam(audio, rate, round(fade_s(length / rate, tempo_bpm) * rate))
+    return (audio, layers, length), cut_grid(grid, length / rate), seam
+
+
+def _wrap(loop: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    width = min(loop.shape[1], rest.shape[1])
+    loop = loop.copy()
+    loop[:, :width] += rest[:, :width]
+    return loop
+
+
+def _cut_heard(
+    audio: np.ndarray, take: Take, params: StemsParams, facts: dict[str, Any]
+) -> tuple[Cut, dict[str, Any] | None, Seam | None]:
+    """Cut what a model played, whose beats have to be heard."""
+    rate, length, start, grid, tempo_bpm = (
+        params.sample_rate,
+        round(params.duration * params.sample_rate),
+        0,
+        None,
+        None,
+    )
+    if in_bars(params):
+        from handlers.stems.snap import snap  # The tracker, which only this needs.
+
+        snapped = snap(audio, rate, params, take.facts.get("asked_tempo_bpm"))
+        audio, length, start, grid, tempo_bpm = (
+            snapped.audio, snapped.length, snapped.start, snapped.grid, snapped.tempo_bpm,
+        )  # fmt: skip
+        facts.update(snapped.facts)
+    if not params.loop:
+        return (audio[:, start : start + length], {}, length), grid, None
+    fade = round(fade_s(length / rate, tempo_bpm) * rate)
+    start = max(start, fade)
+    if audio.shape[1] < start + length:
+        return (audio[:, start:], {}, length), grid, None
+    audio = cut_loop(audio, start, length, fade)
+    facts["crossfade_s"] = round(fade / rate, 6)
+    return (audio, {}, length), grid, measure_seam(audio, rate, fade)
+
+
+def cut_grid(grid: Mapping[str, Any], duration_s: float) -> dict[str, Any]:
+    """Return a grid without what lies after `duration_s`."""
+    kept = dict(grid, duration_s=duration_s)
+    for name, value in grid.items():
+        if name.endswith("_s") and isinstance(value, list):
+            kept[name] = [time_s for time_s in value if time_s < duration_s]
+    if sections := grid.get("sections"):
+        kept["sections"] = [
+            dict(section, end_s=min(section["end_s"], duration_s))
+            for section in sections
+            if section["start_s"] < duration_s
+        ]
+    return kept
+
+
+def _stereo(audio: np.ndarray) -> np.ndarray:
+    return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
