@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -20,20 +20,24 @@ import torch
 from handlers.audio import files, picture
 from handlers.audio.loudness import measure
 from handlers.audio.resample import resample
-from handlers.contract import Context, Invalid, OutOfMemory
+from handlers.contract import Context, Invalid
 from handlers.stems.backend import Pulse, Request, Take
 from handlers.stems.models.manifest import Model
 from handlers.stems.musicgen import reference
 from handlers.stems.musicgen.checkpoint import is_out_of_memory
-from handlers.stems.musicgen.device import choose_device, name_device
-from handlers.stems.musicgen.given import Given, Recording, read_given
-from handlers.stems.musicgen.loading import Loaded, load
-from handlers.stems.musicgen.melody import find_melody, weighted
+from handlers.stems.musicgen.decoder import Decoder
+from handlers.stems.musicgen.device import name_device
+from handlers.stems.musicgen.given import Given, read_given
+from handlers.stems.musicgen.loading import Loaded, find_decoder, load, state_file
+from handlers.stems.musicgen.melody import ChromaConditioner, find_melody, weighted
+from handlers.stems.musicgen.memory import out_of_memory
 from handlers.stems.musicgen.overheard import overheard
 from handlers.stems.musicgen.patience import patiently
+from handlers.stems.musicgen.plan import Plan, plan_decoding
 from handlers.stems.musicgen.prompt import draw_shared, final_prompt
 from handlers.stems.musicgen.remix import read_controls
-from handlers.stems.musicgen.windows import STRIDE_S, plan_windows
+from handlers.stems.musicgen.rows import Row, generate
+from handlers.stems.musicgen.windows import STRIDE_S, Window, plan_windows
 from handlers.stems.params import StemsParams
 from handlers.stems.styles import Style
 
@@ -56,55 +60,59 @@ def open_musicgen(params: StemsParams, style: Style, model: Model, context: Cont
     Raises
     ------
     Invalid
-        When given audio is unreadable, silent or too short, or a file of the model is missing or damaged.
+        When given audio is unreadable, silent or too short, the device cannot do what is asked for, or a file of the
+        model is missing or damaged.
     OutOfMemory
-        When the model does not fit.
+        When the model does not fit, or memory for it does not become free.
     """
-    device = choose_device()
-    half = params.precision == "fp16" if params.precision else device == "cuda"
     given = read_given(params, context, model.sample_rate)
+    plan = plan_decoding(params, state_file(model, context), context)
     with overheard() as warnings:
-        loaded = load(model, context, device, half=half)
-    context.log("warnings while loading", lines=warnings) if warnings else None
-    return MusicGenBackend(params, style, model, context, loaded, given, tuple(warnings))
+        try:
+            loaded = load(model, context, plan)
+            decoder = find_decoder(loaded, plan, context) if plan.decoder == "fast" else None
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(context, plan.width, f"{params.model} does not fit into memory") from error
+            raise
+    for line in warnings:
+        context.log(line, "warning")
+    if loaded.musicgen.sample_rate != model.sample_rate:
+        raise Invalid(
+            f"model {params.model!r} plays at {loaded.musicgen.sample_rate} Hz, and config/models.yaml says "
+            f"{model.sample_rate} Hz; correct it there, or fetch the model again"
+        )
+    if params.melody and find_melody(loaded.musicgen.lm) is None:
+        raise Invalid(f"melody: {params.model!r} reads words only; name a model that reads a melody")
+    return MusicGenBackend(params, style, context, plan, loaded, decoder, given)
 
 
 class MusicGenBackend:
     """:class:`handlers.stems.backend.Backend`."""
 
-    width: int
-    facts: Mapping[str, Any]
-
     def __init__(
         self,
         params: StemsParams,
         style: Style,
-        model: Model,
         context: Context,
+        plan: Plan,
         loaded: Loaded,
+        decoder: Decoder | None,
         given: Given,
-        warnings: tuple[str, ...],
     ) -> None:
         self.params, self.style, self.context = params, style, context
-        self.loaded, self.given, self.warnings = loaded, given, warnings
+        self.plan, self.loaded, self.decoder, self.given = plan, loaded, decoder, given
         self.musicgen = loaded.musicgen
         self.melody = find_melody(self.musicgen.lm)
-        self.controls = read_controls(params)
+        self.controls = read_controls(params, self.musicgen.lm.card)
         self.shared = draw_shared(params, style, context.seed)
-        self.width = 1
-        if self.musicgen.sample_rate != model.sample_rate:
-            raise Invalid(
-                f"model {params.model!r} plays at {self.musicgen.sample_rate} Hz, and config/models.yaml says "
-                f"{model.sample_rate} Hz; correct it there, or fetch the model again"
-            )
-        if params.melody and self.melody is None:
-            raise Invalid(f"melody: {params.model!r} reads words only; name a model that reads a melody")
-        self.facts = {
+        self.width = plan.width
+        self.facts: Mapping[str, Any] = {
             "weights_sha256": loaded.sha256,
-            "device": name_device(loaded.device),
-            "precision": "fp16" if loaded.half else "fp32",
-            "decoder": "reference",
-            "width": self.width,
+            "device": name_device(plan.device),
+            "precision": plan.precision,
+            "decoder": plan.decoder,
+            "width": plan.width,
             "versions": {name: version(name) for name in ("drophammer", "torch", "audiocraft", "transformers")},
         }
 
@@ -114,96 +122,123 @@ class MusicGenBackend:
         Raises
         ------
         OutOfMemory
-            When memory runs out.
+            When memory runs out; the next attempt then takes half the width.
         """
+        if self.plan.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        words = [
+            final_prompt(self.params, self.style, self.context.seed, self.context.step, request.item)
+            for request in requests
+        ]
+        kept = [self._kept_frames(request) for request in requests]
+        windows = {frames: self._windows(frames) for frames in kept}
+        rows = [self._row(*one, len(windows[one[2]])) for one in zip(requests, words, kept, strict=True)]
+        try:
+            with overheard() as warnings:
+                audio = self._make(rows, kept, windows, pulse)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                seconds = f"{self.params.duration:g} s of {self.params.model}"
+                raise out_of_memory(self.context, self.width, f"{seconds} do not fit into memory: {error}") from error
+            raise
+        said = [self._peak(), *(f"warning: {line}" for line in warnings)]
         takes = []
-        for number, request in enumerate(requests):
-            takes.append(self._play(request, lambda done, number=number: pulse((number + done) / len(requests))))
+        for request, row, frames, samples in zip(requests, rows, kept, audio, strict=True):
+            facts = self._describe(request, row, frames)
+            log = [f"prompt: {row.words}"]
+            log += [f"{name}: {value}" for name, value in {**facts, **self.facts}.items() if name != "prompt"]
+            log += [f"seeds of its windows: {', '.join(map(str, row.seeds))}", *said]
+            takes.append(Take(samples, self.musicgen.sample_rate, facts, log=tuple(log)))
+        pulse(1.0)
         return takes
 
-    def _play(self, request: Request, pulse: Pulse) -> Take:
-        words = final_prompt(self.params, self.style, self.context.seed, self.context.step, request.item)
+    def _make(
+        self, rows: Sequence[Row], kept: Sequence[int], windows: Mapping[int, list[Window]], pulse: Pulse
+    ) -> list[np.ndarray]:
+        """The sound of each row, without what it goes on from; rows that are given as much are decoded together."""
+        steps = {frames: sum(window.steps for window in laid) for frames, laid in windows.items()}
+        groups = [[place for place, one in enumerate(kept) if one == frames] for frames in windows]
+        if self.decoder is None:
+            groups = [[place] for place in range(len(rows))]
+        every = sum(steps[kept[group[0]]] for group in groups)
+        tokens: dict[int, torch.Tensor] = {}
+        done = 0
+        for group in groups:
+            frames = kept[group[0]]
+
+            def step(count: int, done: int = done) -> None:
+                pulse(MADE * min((done + count) / every, 1.0))
+
+            made = self._decode([rows[place] for place in group], windows[frames], step)
+            tokens.update(zip(group, made.split(1), strict=True))
+            done += steps[frames]
+        audio = []
+        hop = self.musicgen.sample_rate / self.musicgen.frame_rate
+        for place, frames in enumerate(kept):
+            share = MADE + (1 - MADE) * place / len(rows)
+            heard = patiently(lambda place=place: self.musicgen.generate_audio(tokens[place]), lambda share=share: pulse(share))
+            audio.append(heard[0, :, int(frames * hop) :].float().cpu().numpy())
+        return audio
+
+    def _decode(self, rows: Sequence[Row], windows: Sequence[Window], step: Callable[[int], None]) -> torch.Tensor:
+        with torch.inference_mode(), weighted(self.melody, self.controls.melody_weight):
+            if self.decoder is None:
+                return reference.generate(self.musicgen, rows[0], windows[-1].end, self.controls.sampling, step)
+            return generate(self.musicgen, self.decoder, rows, windows, self.controls.sampling, step)
+
+    def _windows(self, kept: int) -> list[Window]:
+        rate = self.musicgen.frame_rate
+        new = math.ceil(self.params.duration * rate - 1e-6)
+        return plan_windows(kept + new, int(self.musicgen.max_duration * rate), int(STRIDE_S * rate), kept)
+
+    def _row(self, request: Request, words: str, kept: int, windows: int) -> Row:
+        # One seed for each window: the first are the same however many follow.
+        seeds = request.stream(self.context.seed, self.context.step, "musicgen").integers(2**63, size=windows)
         continued, melody = self.given.to_continue(request.item), self.given.melody(request.item)
-        frame_rate = self.musicgen.frame_rate
-        hop = self.musicgen.sample_rate / frame_rate
-        new = math.ceil(self.params.duration * frame_rate - 1e-6)
-        longest = int(self.musicgen.max_duration * frame_rate)
-        kept = self._kept_frames(continued)
-        windows = plan_windows(kept + new, longest, int(STRIDE_S * frame_rate), kept)
-        steps, made = sum(window.steps for window in windows), 0
+        last = int(kept * self.musicgen.sample_rate / self.musicgen.frame_rate)
+        channels = self.musicgen.audio_channels
+        return Row(
+            words,
+            tuple(int(seed) for seed in seeds),
+            continued and torch.from_numpy(continued.with_channels(channels)[:, -last:]),
+            melody and torch.from_numpy(melody.with_channels(1)),
+        )
 
-        def step() -> None:
-            # audiocraft's own figures jump back with every window; steps are counted instead.
-            nonlocal made
-            made += 1
-            pulse(MADE * min(made / steps, 1.0))
-
-        random_state = int(request.stream(self.context.seed, self.context.step, "musicgen").integers(2**63))
-        self._forget_peak()
-        with overheard() as warnings:
-            try:
-                with torch.no_grad(), weighted(self.melody, self.controls.melody_weight):
-                    tokens = reference.generate(
-                        self.musicgen,
-                        words,
-                        kept + new,
-                        self.controls.sampling,
-                        random_state=random_state,
-                        continued=self._tensor(continued, self.musicgen.audio_channels, last=int(kept * hop)),
-                        melody=self._tensor(melody, 1),
-                        step=step,
-                    )
-                audio = patiently(lambda: self.musicgen.generate_audio(tokens), lambda: pulse(MADE))
-            except RuntimeError as error:
-                if is_out_of_memory(error):
-                    raise OutOfMemory(
-                        f"{self.params.duration:g} s of {self.params.model} do not fit into memory: {error}"
-                    ) from error
-                raise
-        samples = audio[0, :, int(kept * hop) :].float().cpu().numpy()
-        pulse(1.0)
-        facts = self._describe(words, continued, kept / frame_rate, melody)
-        log = [f"prompt: {words}", f"random state: {random_state}", f"windows: {len(windows)}, steps: {steps}"]
-        log += [f"{name}: {value}" for name, value in facts.items() if name != "prompt"]
-        log += [self._peak(), *(f"warning: {line}" for line in (*self.warnings, *warnings))]
-        return Take(samples, self.musicgen.sample_rate, facts, log=tuple(log))
-
-    @staticmethod
-    def _tensor(recording: Recording | None, channels: int, *, last: int = 0) -> torch.Tensor | None:
-        return None if recording is None else torch.from_numpy(recording.with_channels(channels)[:, -last:])
-
-    def _kept_frames(self, continued: Recording | None) -> int:
+    def _kept_frames(self, request: Request) -> int:
         """How many frames of given audio a stem goes on from: at most what one window is given by another."""
+        continued = self.given.to_continue(request.item)
         if continued is None:
             return 0
         available = continued.audio.shape[1] / self.musicgen.sample_rate
         most = min(available, self.musicgen.max_duration - STRIDE_S)
         return max(int(self.controls.kept_s(most) * self.musicgen.frame_rate + 1e-6), 1)
 
-    def _describe(
-        self, words: str, continued: Recording | None, kept_s: float, melody: Recording | None
-    ) -> dict[str, Any]:
+    def _describe(self, request: Request, row: Row, kept: int) -> dict[str, Any]:
         """What made one take, for the manifest."""
         facts: dict[str, Any] = {
-            "prompt": words,
+            "prompt": row.words,
             "asked_tempo_bpm": self.shared.tempo_bpm,
             "asked_key": self.shared.key,
             "sampling": asdict(self.controls.sampling),
         }
-        if continued:
-            facts["continued"] = {"from": continued.label, "sha256": continued.sha256, "kept_s": round(kept_s, 3)}
-        if melody:
-            facts["melody"] = {"from": melody.label, "sha256": melody.sha256, "weight": self.controls.melody_weight}
+        if continued := self.given.to_continue(request.item):
+            kept_s = round(kept / self.musicgen.frame_rate, 3)
+            facts["continued"] = {"from": continued.label, "sha256": continued.sha256, "kept_s": kept_s}
+        if melody := self.given.melody(request.item):
+            facts["melody"] = {
+                "from": melody.label,
+                "sha256": melody.sha256,
+                "weight": self.controls.melody_weight,
+                "heard": "the recording as it is"
+                if isinstance(self.melody, ChromaConditioner)
+                else "without drums and bass",
+            }
         return facts
 
-    def _forget_peak(self) -> None:
-        if self.loaded.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-
     def _peak(self) -> str:
-        process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        card = f"{torch.cuda.max_memory_reserved() / 1e9:.2f} GB of the GPU, " if self.loaded.device == "cuda" else ""
-        return f"peak memory: {card}{process:.2f} GB of the process since it started"
+        process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        card = f"{torch.cuda.max_memory_reserved() / 1e9:.2f} GB of the GPU, " if self.plan.device == "cuda" else ""
+        return f"peak memory: {card}{process / 1e9:.2f} GB of the process since it started"
 
 
 SAMPLE_RATE = 44_100

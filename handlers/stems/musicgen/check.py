@@ -65,7 +65,9 @@ def _check_decoding(params: StemsParams) -> Iterator[Finding]:
     if params.top_k is not None and params.top_p:
         yield _error("top_p", "it stands in place of `top_k`; leave one of them out")
     if params.precision == "fp16" and not may_have_gpu():
-        yield _error("precision", "fp16 needs a GPU, and this machine has none; write bf16, int8 or fp32, or leave it out")
+        yield _error(
+            "precision", "fp16 needs a GPU, and this machine has none; write bf16, int8 or fp32, or leave it out"
+        )
     if params.decoder == "reference":
         if params.batch not in (None, 1):
             yield _error("batch", "audiocraft's own loop draws all rows from one stream; with `decoder: reference`, 1")

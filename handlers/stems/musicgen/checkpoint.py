@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ DAMAGED = (
 """What torch, omegaconf and audiocraft raise for a file that is cut off, or holds something else."""
 
 
-def load_musicgen(folder: Path, models: Path, device: str, *, half: bool = False) -> MusicGen:
+def load_musicgen(folder: Path, models: Path, device: str, held_as: str = "float32") -> MusicGen:
     """Load a model.
 
     Parameters
@@ -53,8 +54,8 @@ def load_musicgen(folder: Path, models: Path, device: str, *, half: bool = False
         Where folders that those name are looked for by the last part of their name: T5, and a codec of its own.
     device
         ``cuda`` or ``cpu``.
-    half
-        Hold the language model in float16, as published, and not in float32.
+    held_as
+        What the layers of the language model are held in: ``float32``, ``float16`` as published, or ``bfloat16``.
 
     Raises
     ------
@@ -66,22 +67,24 @@ def load_musicgen(folder: Path, models: Path, device: str, *, half: bool = False
     with warnings.catch_warnings():
         for ages in (DeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", ages)
-        lm = _load_lm(folder / STATE, models, device, half)
+        lm = _load_lm(folder / STATE, models, device, held_as)
         codec = _load_codec(folder / CODEC, models, device)
         try:
             musicgen = MusicGen(folder.name, codec, lm)
         except DAMAGED as error:  # A codec or a window that does not belong to the language model.
             raise _refusal(folder / STATE, error) from error
-    if not half:
+    if held_as == "float32":
         musicgen.autocast = TorchAutocast(enabled=False)
     return musicgen
 
 
-def _load_lm(path: Path, models: Path, device: str, half: bool) -> LMModel:
+def _load_lm(path: Path, models: Path, device: str, held_as: str) -> LMModel:
     state, config = _read(path)
     try:
         config.device = device
-        config.dtype = "float16" if half else "float32"
+        config.dtype = held_as
+        # Nothing is drawn that is overwritten at once.
+        config.transformer_lm.update(weight_init=None, depthwise_init=None, zero_bias_init=False)
         # What training leaves in the configuration, and the builders no longer take.
         arguments = (config.get("conditioners") or {}).get("args") or {}
         for name in ("merge_text_conditions_p", "drop_desc_p"):
@@ -145,6 +148,19 @@ def _load_codec(path: Path, models: Path, device: str) -> CompressionModel:
     return codec.eval()
 
 
+def read_config(path: Path) -> tuple[DictConfig, int, bool]:
+    """Read a language model's configuration, how many parameters it has, and whether all are in float16.
+
+    The weights themselves stay on the disk.
+    """
+    state, config = _read(path)
+    try:
+        half = all(tensor.dtype == torch.float16 for tensor in state.values())
+        return config, sum(tensor.numel() for tensor in state.values()), half
+    except DAMAGED as error:
+        raise _refusal(path, error) from error
+
+
 def _look_at(folder: Path) -> None:
     """Refuse a folder that transformers saved where a file of weights is cut off, which its header tells."""
     for path in sorted(folder.glob("*.safetensors")):
@@ -157,7 +173,8 @@ def _look_at(folder: Path) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Any], DictConfig]:
     try:
-        package = torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped where the format allows: the weights are then read once, into their place.
+        package = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
         return package["best_state"], OmegaConf.create(package["xp.cfg"])
     except DAMAGED as error:
         raise _refusal(path, error) from error

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from handlers.contract import Context, Invalid
 from handlers.stems.models.manifest import Model
 from handlers.stems.models.weights import CODEC, STATE, codec_pointer, models_folder
 from handlers.stems.musicgen.checkpoint import MusicGen, load_musicgen
+from handlers.stems.musicgen.decoder import Decoder
+from handlers.stems.musicgen.library import T5Conditioner
+from handlers.stems.musicgen.memory import out_of_memory, wait_for
+from handlers.stems.musicgen.network import obstacle
 from handlers.stems.musicgen.patience import patiently
+from handlers.stems.musicgen.plan import Plan
 
 WARM = "musicgen"
 """Where in the worker's cache the model is kept that played last."""
 READ_BYTES = 1 << 24
+PROMPTS = 64
+"""How many prompts' embeddings are remembered; one of a hundred words takes a megabyte."""
 
 
 @dataclass
@@ -31,13 +39,18 @@ class Loaded:
     sha256: dict[str, str]
     """Of those that hold weights, by their place below ``models/``."""
     device: str
-    half: bool
-    """Whether the language model's weights are in half precision."""
-    made: dict[Any, Any] = field(default_factory=dict)
-    """What was made from it and is worth keeping: decoders, conditions."""
+    held_as: str
+    """What the layers of the language model are held in, as torch names it."""
+    decoder: Decoder | None = None
+    """The fast loop over it, as it was last asked for."""
 
 
-def load(model: Model, context: Context, device: str, *, half: bool) -> Loaded:
+def state_file(model: Model, context: Context) -> Path:
+    """The file of the language model itself; it must be there."""
+    return _weight_files(model, models_folder(context.config_dir))[0]
+
+
+def load(model: Model, context: Context, plan: Plan) -> Loaded:
     """Load a model from its local folders, or take the one that is still warm.
 
     Parameters
@@ -46,10 +59,8 @@ def load(model: Model, context: Context, device: str, *, half: bool) -> Loaded:
         Its entry in ``models.yaml``.
     context
         Of the run; the worker's cache keeps what is loaded.
-    device
-        ``cuda`` or ``cpu``.
-    half
-        Hold the language model's weights in float16, else float32.
+    plan
+        Where to, and in which precision.
 
     Raises
     ------
@@ -63,17 +74,34 @@ def load(model: Model, context: Context, device: str, *, half: bool) -> Loaded:
     paths = _weight_files(model, models)
     state = tuple((str(path), *_state(path)) for path in paths)
     warm = context.models.get(WARM)
-    if isinstance(warm, Loaded) and (warm.made_from, warm.device, warm.half) == (state, device, half):
+    if isinstance(warm, Loaded) and (warm.made_from, warm.device, warm.held_as) == (state, plan.device, plan.held_as):
         return warm
     context.models.pop(WARM, None)  # Its memory is needed by the one that follows.
     del warm
+    _make_room(plan, context)
     context.progress("loading", 0)
     sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths if path.suffix != ".json"}
-    context.log("loading weights", folder=str(folder), device=device)
-    musicgen = patiently(lambda: load_musicgen(folder, models, device, half=half), context.check_cancelled)
-    loaded = Loaded(musicgen, state, sha256, device, half)
+    context.log("loading weights", folder=str(folder), device=plan.device)
+    musicgen = patiently(lambda: load_musicgen(folder, models, plan.device, plan.held_as), context.check_cancelled)
+    for conditioner in musicgen.lm.condition_provider.conditioners.values():
+        if isinstance(conditioner, T5Conditioner):
+            RememberedWords(conditioner)
+    loaded = Loaded(musicgen, state, sha256, plan.device, plan.held_as)
     context.models[WARM] = loaded
     return loaded
+
+
+def _make_room(plan: Plan, context: Context) -> None:
+    """Wait for the memory that the model will take; too little of it is answered by a narrower batch."""
+    gc.collect()
+    if plan.device == "cuda":
+        torch.cuda.empty_cache()
+    need = plan.need.of(plan.width)
+    if wait_for(need, plan.device, context):
+        return
+    if plan.width > 1:
+        raise out_of_memory(context, plan.width, f"{need / 1e9:.1f} GB of memory did not become free")
+    context.warn(f"{need / 1e9:.1f} GB of memory, as estimated, did not become free; it is tried all the same")
 
 
 def _weight_files(model: Model, models: Path) -> list[Path]:
@@ -120,8 +148,40 @@ def _hash(path: Path, context: Context) -> str:
     return digest.hexdigest()
 
 
-def kept(loaded: Loaded, name: Any, make: Callable[[], Any]) -> Any:
-    """What was made under this name, or is made now."""
-    if name not in loaded.made:
-        loaded.made[name] = make()
-    return loaded.made[name]
+def find_decoder(loaded: Loaded, plan: Plan, context: Context) -> Decoder:
+    """The fast loop over a loaded model, kept with it as long as the same is asked for."""
+    asked = (plan.precision, plan.width)
+    if loaded.decoder is None or (loaded.decoder.precision, loaded.decoder.width) != asked:
+        loaded.decoder = None
+        if reason := obstacle(loaded.musicgen.lm):
+            raise Invalid(f"the fast decoder cannot play this model: {reason}; write `decoder: reference`")
+        musicgen = loaded.musicgen
+        loaded.decoder = patiently(
+            lambda: Decoder(
+                musicgen.lm,
+                width=plan.width,
+                precision=plan.precision,
+                device=plan.device,
+                max_steps=int(musicgen.max_duration * musicgen.frame_rate),
+            ),
+            context.check_cancelled,
+        )
+    return loaded.decoder
+
+
+class RememberedWords:
+    """T5 in a conditioner: it reads each prompt once, and not in every window and for every stem."""
+
+    def __init__(self, conditioner: T5Conditioner) -> None:
+        self._read = conditioner.forward
+        self._heard: dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor]] = {}
+        conditioner.forward = self
+
+    def __call__(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take tokens and their mask; give what audiocraft's own conditioner gives."""
+        key = tuple((name, tuple(tensor.shape), tensor.cpu().numpy().tobytes()) for name, tensor in inputs.items())
+        if key not in self._heard:
+            if len(self._heard) == PROMPTS:
+                del self._heard[next(iter(self._heard))]
+            self._heard[key] = self._read(inputs)
+        return self._heard[key]

@@ -26,7 +26,7 @@ LOOK_S = 0.5
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 SUPPORT_BYTES = 1_200_000_000
 """T5 and the codec in float32 (110 M and 57 M parameters), and the libraries' own on a card."""
-DECODED_BYTES_PER_S = 45_000_000
+DECODED_BYTES_PER_S = 36_000_000
 """What the codec holds while it turns a second of tokens into sound: four layers of 64 channels at 32 kHz, with room."""
 
 
@@ -57,12 +57,12 @@ class Need:
         return self.model + width * self.stem + self.sound
 
 
-def estimate_need(shape: Shape, precision: str, duration_s: float) -> Need:
-    """Estimate what a model takes; its sizes are published, what torch needs around them is rounded up."""
-    cache = 2 * 2 * shape.layers * shape.width * shape.steps * min(BYTES[precision], 2)
-    if precision == "fp32":
-        cache *= 2
-    return Need(shape.parameters * BYTES[precision] + SUPPORT_BYTES, cache, int(duration_s * DECODED_BYTES_PER_S))
+def estimate_need(shape: Shape, precision: str, duration_s: float, *, copied: bool = False) -> Need:
+    """Estimate what a model takes; with `copied`, its loaded weights stay beside those laid out for the decoder."""
+    size, kept = BYTES[precision], max(BYTES[precision], 2)
+    cache = 2 * 2 * shape.layers * shape.width * shape.steps * kept  # Keys and values, with words and without.
+    weights = shape.parameters * (size + kept if copied else size)
+    return Need(weights + SUPPORT_BYTES, cache, int(duration_s * DECODED_BYTES_PER_S))
 
 
 def choose_width(need: Need, total: int) -> int:

@@ -41,8 +41,8 @@ class Controls:
         return min(most_s, LEAST_KEPT_S + (most_s - LEAST_KEPT_S) * self.kept_weight)
 
 
-def read_controls(params: StemsParams) -> Controls:
-    """Read what a job asks for; what it leaves out is as audiocraft has it."""
+def read_controls(params: StemsParams, card: int) -> Controls:
+    """Read what a job asks for, of a model with `card` tokens; what it leaves out is as audiocraft has it."""
     remix = params.remix or Remix()
     shift = remix.genre_shift
     loyalty = 100.0 if remix.melody_loyalty is None else remix.melody_loyalty
@@ -53,7 +53,7 @@ def read_controls(params: StemsParams) -> Controls:
         guidance = LEAST_GUIDANCE + (MOST_GUIDANCE - LEAST_GUIDANCE) * shift / 100.0
     asked = {
         "temperature": _first(params.temperature, remix.weirdness, plain.temperature),
-        "top_k": _first(params.top_k, plain.top_k),
+        "top_k": min(_first(params.top_k, plain.top_k), card),
         "top_p": _first(params.top_p, plain.top_p),
         "guidance_scale": _first(params.guidance_scale, guidance),
         "use_sampling": params.use_sampling is not False,

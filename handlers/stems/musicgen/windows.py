@@ -26,6 +26,11 @@ class Window:
     """Given and made together."""
 
     @property
+    def end(self) -> int:
+        """The frame after its last."""
+        return self.start + self.frames
+
+    @property
     def steps(self) -> int:
         """How many steps the decoder takes."""
         return self.frames - self.given + DELAY_STEPS
