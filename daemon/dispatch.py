@@ -10,17 +10,21 @@ from typing import Any
 import structlog
 
 from daemon.core import Core
-from daemon.documents.references import ReferenceRefused, resolve
+from daemon.documents.problems import listed
+from daemon.documents.references import FromReference, ReferenceRefused, parse, resolve
 from daemon.execution import Request
-from daemon.jobs import BACKOFF_CEILING_S, DONE, RUNNING, later, timestamp
+from daemon.jobs import BACKOFF_CEILING_S, ENDED, RUNNING, later, own_name, timestamp
 from daemon.lane import Lane, Worker
 from daemon.processes import boot_id
 
 log = structlog.get_logger()
 
+STEPS_NAMED = 12
+"""At most, where a reference names a step that is not there."""
+
 NEXT_RUNS = """
-SELECT runs.*, steps.name AS step, steps.handler, steps.params, steps.inputs, steps.sources, steps.timeout_s, jobs.name AS job_name,
-       jobs.seed, jobs.from_job, jobs.state AS job_state,
+SELECT runs.*, steps.name AS step, steps.handler, steps.params, steps.inputs, steps.sources, steps.timeout_s, steps.keep,
+       coalesce(steps.seed, jobs.seed) AS seed, jobs.name AS job_name, jobs.from_job, jobs.state AS job_state,
        steps.state AS step_state
 FROM runs JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = runs.job_id
 WHERE runs.state = 'queued' AND runs.lane = ? AND (runs.not_before IS NULL OR runs.not_before NOT BETWEEN ? AND ?)
@@ -95,11 +99,12 @@ class Dispatch:
             params=run["params"],
             inputs=self._inputs(run),
             completed=self._completed(run["id"]),
+            keep=self._kept(run),
             workdir=str(folder),
             seed=run["seed"],
             job_id=run["job_id"],
             job_name=run["job_name"],
-            step=run["step"],
+            step=own_name(run["step"]),
             config_dir=str(core.settings.paths.config),
             cache_dir=str(core.settings.paths.cache / run["handler"]),
             umask=int(core.settings.umask, 8),
@@ -140,13 +145,25 @@ class Dispatch:
         """The files behind every reference, as they are at this moment."""
         resolved = {}
         for reference, source in json.loads(run["sources"]).items():
-            if source["kind"] == "each":
-                resolved[reference] = self._named(run, run["each"])
-            elif source["kind"] == "path":
+            if source["kind"] == "path":
                 resolved[reference] = [self._file(source["path"], reference)]
+            elif source["kind"] == "each":
+                step, _, item = run["each"].removeprefix("from/").rpartition("/")
+                resolved[reference] = self._named(run, run["each"].startswith("from/"), step, int(item), run["each"])
             else:
-                resolved[reference] = self._named(run, reference)
+                earlier = source["kind"] == "from"
+                resolved[reference] = self._named(run, earlier, source["step"], source["item"], reference)
         return resolved
+
+    def _kept(self, run: sqlite3.Row) -> list[dict[str, Any]]:
+        """Items of an earlier job that stand in for some of this run's."""
+        kept = []
+        for number, reference in json.loads(run["keep"] or "{}").items():
+            source = parse(reference)
+            assert isinstance(source, FromReference)
+            (entry,) = self._named(run, True, source.step, source.item, reference, whole=True)
+            kept.append({**entry, "item": int(number), "kept_from": f"{run['from_job']}/{source.step}/{source.item}"})
+        return kept
 
     def _file(self, path: str, reference: str) -> dict[str, Any]:
         """A file from outside, its links followed and its place checked again: both may have changed since intake."""
@@ -155,33 +172,38 @@ class Dispatch:
         except ReferenceRefused as error:
             return {"path": path, "label": reference, "sha256": None, "refused": f"{reference} {error}"}
 
-    def _named(self, run: sqlite3.Row, reference: str) -> list[dict[str, Any]]:
-        """The items that ``beds``, ``beds/3`` or ``from/beds/3`` means."""
-        prefix, slash, rest = reference.partition("/")
-        earlier = prefix == "from" and slash
-        step, _, item = (rest if earlier else reference).partition("/")
-        entries = self.items(run["from_job"] if earlier else run["job_id"], step, prefix="from/" if earlier else "")
-        found = entries[int(item) - 1 : int(item)] if item else entries
+    def _named(
+        self, run: sqlite3.Row, earlier: bool, step: str, item: int | None, reference: str, *, whole: bool = False
+    ) -> list[dict[str, Any]]:
+        """The items that a reference means: of this job, or of the earlier one."""
+        job = run["from_job"] if earlier else run["job_id"]
+        entries = self.items(job, step, f"{'from/' + step if earlier else own_name(step)}/", whole=whole)
+        found = entries if item is None else entries[item - 1 : item]
         if not found and (item or earlier):
-            problem = (
-                f"{reference}: step {step} of {run['from_job'] if earlier else 'this job'} has {len(entries)} items"
-            )
+            problem = f"{reference}: step {step} of {job if earlier else 'this job'} has {len(entries)} items"
+            names = self.core.ledger.rows("SELECT name FROM steps WHERE job_id = ? ORDER BY position", job)
+            steps = [row["name"] for row in names]
+            if step not in steps:
+                problem = f"{reference}: {job} has no step {step}; it has {listed(steps[:STEPS_NAMED])}"
             return [{"path": "", "label": reference, "sha256": None, "refused": problem}]
         return found
 
-    def items(self, job_id: str, step: str, prefix: str = "") -> list[dict[str, Any]]:
-        """The items of a step, in order: path, label, sha256, facts, sidecars."""
+    def items(self, job_id: str, step: str, prefix: str, *, whole: bool = False) -> list[dict[str, Any]]:
+        """The items of a step, in order: path, label (`prefix` and a number), sha256, facts, sidecars.
+
+        With `whole` also `files`, all that an item has beside its primary: path, kind, label, sha256, facts.
+        """
         rows = self.core.ledger.rows(
             "SELECT artifacts.*, jobs.state AS job_state FROM artifacts JOIN runs ON runs.id = artifacts.run_id "
             "JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = artifacts.job_id "
-            "WHERE artifacts.job_id = ? AND steps.name = ? AND artifacts.kind IN ('primary', 'sidecar') ORDER BY runs.ordinal, artifacts.item",
+            "WHERE artifacts.job_id = ? AND steps.name = ? ORDER BY runs.ordinal, artifacts.item, artifacts.id",
             job_id,
             step,
         )
 
         def place(row: sqlite3.Row) -> str:
-            if row["job_state"] == DONE:  # Where it is by today's configuration: an outbox may have been moved.
-                return str(self.core.outbox.folder_of(job_id, DONE) / row["published"])
+            if row["job_state"] in ENDED:  # Where it is by today's configuration: an outbox may have been moved.
+                return str(self.core.outbox.folder_of(job_id, row["job_state"]) / row["published"])
             return str(self.core.outbox.staging / row["path"])
 
         found: dict[tuple[int, int], dict[str, Any]] = {}
@@ -192,8 +214,15 @@ class Dispatch:
                     "sha256": row["sha256"],
                     "facts": json.loads(row["facts"]),
                     "sidecars": {},
+                    **({"files": []} if whole else {}),
                 }
         for row in rows:
-            if row["kind"] == "sidecar" and (row["run_id"], row["item"]) in found:
-                found[row["run_id"], row["item"]]["sidecars"][row["label"]] = place(row)
-        return [{**entry, "label": f"{prefix}{step}/{number}"} for number, entry in enumerate(found.values(), 1)]
+            entry = found.get((row["run_id"], row["item"]))
+            if row["kind"] == "primary" or entry is None:
+                continue
+            if row["kind"] == "sidecar":
+                entry["sidecars"][row["label"]] = place(row)
+            if whole:
+                about = {key: row[key] for key in ("kind", "label", "sha256")}
+                entry["files"].append({**about, "path": place(row), "facts": json.loads(row["facts"])})
+        return [{**entry, "label": f"{prefix}{number}"} for number, entry in enumerate(found.values(), 1)]

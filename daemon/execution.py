@@ -53,6 +53,8 @@ class Request:
     config_dir: str
     cache_dir: str
     umask: int = 0o002
+    keep: list[dict[str, Any]] = field(default_factory=list)
+    """Items to take over as they are: item, path, label, sha256, facts, kept_from, and `files`, what lies beside the primary."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ class Execution:
         params = handler.params.model_validate_json(self.request.params)
         function = load(handler.run)
         self.inputs = {name: [self._open(entry) for entry in entries] for name, entries in self.request.inputs.items()}
+        for entry in self.request.keep:
+            if entry["item"] not in self.completed:
+                self._take_over(entry)
         function(params, self)
         for entry in self.hashed:
             if sha256_of(Path(entry["path"])) != entry["sha256"]:
@@ -155,6 +160,27 @@ class Execution:
         self.hashed.append({"label": entry["label"], "path": str(path), "sha256": sha256})
         sidecars = {label: Path(place) for label, place in entry.get("sidecars", {}).items()}
         return InputFile(path, entry["label"], sha256, entry.get("facts", {}), sidecars)
+
+    def _take_over(self, entry: dict[str, Any]) -> None:
+        """Deliver an earlier job's item as this run's own: copied, since people retag what lies in their outbox, and verified."""
+        if entry.get("refused"):
+            raise Invalid(entry["refused"])
+        item, origin = entry["item"], {"kept_from": entry["kept_from"]}
+        primary = {**entry, "kind": "primary", "label": ""}
+        for file in (*entry["files"], primary):
+            source = Path(file["path"])
+            if not source.is_file():
+                raise Invalid(f"{entry['label']}: {source} is gone; without it the item cannot be kept")
+            copy = self.workdir / f"kept-{item}{'-' + file['label'] if file['label'] else ''}{source.suffix}"
+            shutil.copyfile(source, copy)
+            if sha256_of(copy) != file["sha256"]:
+                raise Invalid(
+                    f"{entry['label']}: {source} is not the file its job made (its content was changed since)"
+                )
+            facts = {**file["facts"], **(origin if file is primary else {})}
+            self.emit(item, copy, file["kind"], label=file["label"], **facts)
+        self.completed[item] = ItemRecord(item, copy, facts)
+        self.log("item kept", item=item, kept_from=entry["kept_from"])
 
     # What the handler calls ---------------------------------------------------------------------------------------
 

@@ -59,7 +59,11 @@ def run(
     HandlerError
         As the handler raised it. Items that were finished before are in `output`.
     """
+    if document.seeds:
+        raise Invalid("seeds: needs the daemon; submit the job")
     for step in document.steps:
+        if step.keep:
+            raise Invalid(f"step {step.name}: keep needs the daemon; submit the job")
         if step.for_each is not None:
             raise Invalid(f"step {step.name}: for_each needs the daemon; submit the job")
         if missing := [finding.message for finding in step.findings if finding.kind == "missing"]:

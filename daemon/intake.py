@@ -172,13 +172,14 @@ class Intake:
             source_path=os.fsdecode(source_path) if source_path else None,
             source_identity=asdict(identity) if identity else None,
             priority=document.priority,
-            seed=secrets.randbits(32) if document.seed is None else document.seed,
+            seed=_seed(document),
+            seeds=list(document.seeds) or None,
             deliver=asdict(document.deliver) if document.deliver else None,
             from_wanted=document.from_job,
             accepted_at=core.stamp(),
             wait_until=timestamp(later(core.now(), wait)),
         )
-        for position, step in enumerate(document.steps, 1):
+        for position, (seed, step) in enumerate(document.laid_out(), 1):
             handler = core.registry[step.handler]
             lane = core.settings.lane_of(step.handler, handler.lane)
             timeout_s = step.timeout_s if step.timeout_s is not None else getattr(core.settings.lanes, lane).timeout
@@ -194,6 +195,8 @@ class Intake:
                 sources=step.sources,
                 for_each=asdict(step.for_each) if step.for_each else None,
                 min_success=step.min_success,
+                seed=seed,
+                keep=dict(step.keep) or None,
                 retries=core.settings.retries if step.retries is None else step.retries,
                 timeout_s=timeout_s,
                 fallback=step.fallback,
@@ -212,7 +215,12 @@ class Intake:
                     lane=lane,
                 )
         log.info(
-            "accepted", job_id=job_id, name=document.name, steps=[step.name for step in document.steps], origin=origin
+            "accepted",
+            job_id=job_id,
+            name=document.name,
+            steps=[step.name for step in document.steps],
+            seeds=list(document.seeds) or None,
+            origin=origin,
         )
         self.readiness.look(job_id)
         return job_id
@@ -229,6 +237,13 @@ class Intake:
             ):
                 return job_id
             self.number += 1
+
+
+def _seed(document: Document) -> int:
+    """The job's seed: the one named, the first of several, or one drawn now."""
+    if document.seeds:
+        return document.seeds[0]
+    return secrets.randbits(32) if document.seed is None else document.seed
 
 
 def version_of(path: Path, inbox: Path) -> Identity | None:

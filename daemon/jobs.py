@@ -91,10 +91,17 @@ def later(moment: datetime, delay_s: float) -> datetime:
     return moment + timedelta(seconds=delay_s)
 
 
+def own_name(step: str) -> str:
+    """A step's name as the job file has it: ``seed-7/beds`` of a job with several seeds is its ``beds``."""
+    return step.rpartition("/")[2]
+
+
 def file_name(job: str, step: str, run: int, runs: int, item: int, label: str, suffix: str) -> str:
     """Name a delivered file for people: ``industrial-set_beds_3.wav``, ``industrial-set_beds_3_grid.json``.
 
-    A step that goes over many things numbers its runs first: ``archaeology_mine_012-3_pad.wav``.
+    A step that goes over many things numbers its runs first: ``archaeology_mine_012-3_pad.wav``. Of several seeds each
+    has a folder, in which files are called as if it were the only one: ``seed-7/industrial-set_beds_3.wav``.
     """
+    folder, slash, step = step.rpartition("/")
     place = f"{run:03d}-{item}" if runs > 1 else f"{item}"
-    return f"{job}_{step}_{place}{'_' + label if label else ''}{suffix}"
+    return f"{folder}{slash}{job}_{step}_{place}{'_' + label if label else ''}{suffix}"

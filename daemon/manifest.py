@@ -55,6 +55,7 @@ def build(connection: sqlite3.Connection, job_id: str, *, host: dict[str, Any], 
             "state": outcome(job, rows),
             "reason": job["reason"],
             "seed": job["seed"],
+            "seeds": _json(job["seeds"], []),
             "procedural": bool(job["procedural"]),
             "failures": job["failures"],
             "origin": job["origin"],
@@ -98,6 +99,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], files: list[sqlite3.Row
         inputs |= {(entry["label"], entry["path"]): entry for entry in _json(attempt["inputs"], [])}
     return {
         "name": row["name"],
+        "seed": row["seed"],
         "handler": row["handler"],
         "handler_version": versions.pop(row["handler"], None),
         "params": _json(row["params"], {}),

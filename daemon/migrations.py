@@ -199,9 +199,32 @@ CREATE VIEW lane_use AS
 
 @migrations()
 def create_tables(db: Database) -> None:
-    # One statement at a time: executescript would commit the transaction that records the migration.
+    _execute(db, TABLES)
+
+
+SEEDS_AND_KEPT_ITEMS = """
+ALTER TABLE jobs ADD COLUMN seeds TEXT;         -- JSON list: one whole result each; NULL: the one of `seed`
+ALTER TABLE steps ADD COLUMN seed INTEGER;      -- of a job with several seeds: this step's; its name is seed-7/beds then
+ALTER TABLE steps ADD COLUMN keep TEXT;         -- JSON: item number, and the earlier job's item it is: {"3": "from/beds/3"}
+CREATE TABLE kept (                             -- items that someone wants to keep when the rest is made anew
+    job_id        TEXT NOT NULL REFERENCES jobs (id),
+    step          TEXT NOT NULL,
+    item          INTEGER NOT NULL,             -- as references count: through all runs of the step
+    kept_at       TEXT NOT NULL,
+    PRIMARY KEY (job_id, step, item)
+);
+"""
+
+
+@migrations()
+def seeds_and_kept_items(db: Database) -> None:
+    _execute(db, SEEDS_AND_KEPT_ITEMS)
+
+
+def _execute(db: Database, text: str) -> None:
+    """Run statements one at a time: executescript would commit the transaction that records the migration."""
     statement = ""
-    for line in TABLES.splitlines(keepends=True):
+    for line in text.splitlines(keepends=True):
         statement += line
         if line.split("--")[0].rstrip().endswith(";"):
             db.conn.execute(statement)

@@ -85,7 +85,7 @@ class Outbox:
         return self.root / job_id if state == "done" else self.settings.paths.failed / job_id
 
     def attempt_folder(self, job_id: str, step: str, run: int, attempt: int) -> Path:
-        return self.staging / job_id / f"{step}.{run:03d}.{attempt}"
+        return self.staging / job_id / f"{step.replace('/', '.')}.{run:03d}.{attempt}"
 
     # --- on the errands thread ---
 
@@ -123,6 +123,8 @@ class Outbox:
         lost = [path for path, name in files if not (self.staging / path).exists() and not (folder / name).exists()]
         if lost:
             raise Lost(lost)
+        for name in {os.path.dirname(published) for _, published in files}:
+            (folder / name).mkdir(exist_ok=True)
         for path, published in files:
             place(self.staging / path, folder / published)
         rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
@@ -134,11 +136,11 @@ class Outbox:
         write(folder / "manifest.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         write(folder / "log.jsonl", lines)
         pages.write(folder, facts, outbox=self._as_typed())
-        give(self.settings, folder, *folder.iterdir())
+        everything = [folder, *folder.rglob("*")]
+        give(self.settings, *everything)
         if sync:
-            for name in os.listdir(folder):
-                sync_path(folder / name)
-            sync_path(folder)
+            for path in reversed(everything):
+                sync_path(path)
 
     def _as_typed(self) -> str:
         """The outbox as a person in the installation's folder types it."""
@@ -272,14 +274,16 @@ def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Pa
     Parameters
     ----------
     files
-        Source and name in `folder`.
+        Source and name in `folder`; the name may begin with one folder's.
     clash
         Called with a target that exists with other content; that file is left alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     placed = []
     for source, name in files:
-        target, part = folder / name, folder / f".{name}.part"
+        target = folder / name
+        part = target.with_name(f".{target.name}.part")
+        target.parent.mkdir(exist_ok=True)
         if target.exists():
             if not _same_content(source, target):
                 clash(target)
@@ -294,7 +298,8 @@ def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Pa
             os.rename(part, target)
         part.unlink(missing_ok=True)
         placed.append(target)
-    sync_path(folder)
+    for changed in {folder, *(target.parent for target in placed)}:
+        sync_path(changed)
     return placed
 
 

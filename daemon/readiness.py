@@ -17,7 +17,7 @@ from daemon.documents import HandlerFault, nearest_file
 from daemon.documents.outlook import ask
 from daemon.documents.references import ReferenceRefused, resolve
 from daemon.inbox import is_complete
-from daemon.jobs import QUEUED, WAITING, slug
+from daemon.jobs import ENDED, QUEUED, WAITING, slug
 from daemon.progress import Progress
 
 log = structlog.get_logger()
@@ -84,7 +84,9 @@ class Readiness:
 
     def _earlier_job(self, wanted: str, but: str) -> str | None:
         return self.core.ledger.value(
-            "SELECT id FROM jobs WHERE state = 'done' AND (id = ? OR name = ?) AND id != ? ORDER BY finished_at DESC LIMIT 1",
+            # A name means a job that went well. Who writes an id means that job, and what it had finished when it failed.
+            f"SELECT id FROM jobs WHERE (id = ? AND state IN {ENDED} OR name = ? AND state = 'done') AND id != ? "
+            "ORDER BY finished_at DESC LIMIT 1",
             wanted,
             slug(wanted),
             but,

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from handlers.contract import Handler, Invalid, OutOfMemory, Params, Reference, Transient
 
@@ -19,6 +19,10 @@ class ProbeParams(Params):
     seconds: float = 0.0
     """How long each takes."""
     text: str = ""
+    tells: bool = False
+    """Write the run's seed and step, and what it reads, in place of `text`."""
+    facts: dict[str, Any] = {}
+    """Of every item."""
     stamp: str = ""
     """A file that gets one line, the monotonic time in nanoseconds, when the handler runs."""
     end: Literal[
@@ -55,8 +59,16 @@ def run(params: ProbeParams, context) -> None:
         if params.end != "done" and item == params.items and not (params.until and Path(params.until).exists()):
             _end(params.end)
         path = context.workdir / f"{item}.txt"
-        path.write_text(f"{params.text or context.job_id} {item}\n")
-        context.emit(item, path, item_text=params.text)
+        text = params.text or context.job_id
+        if params.tells:
+            read = [entry.path.read_text().strip() for entries in context.inputs.values() for entry in entries]
+            text = f"{context.seed} {context.step} {read or ''}"
+        path.write_text(f"{text} {item}\n")
+        if params.tells:
+            note = context.workdir / f"{item}-note.log"
+            note.write_text(text)
+            context.emit(item, note, "sidecar", label="note")
+        context.emit(item, path, item_text=params.text, **params.facts)
     del ballast
 
 

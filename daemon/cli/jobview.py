@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PENDING, REJECTED = "pending", "rejected"
 CANDIDATES_SHOWN = 8
-JOB_COLUMNS = "id, number, name, state, reason, origin, priority, seed, from_job, failures, procedural, folder, accepted_at, started_at, finished_at"
+JOB_COLUMNS = "id, number, name, state, reason, origin, priority, seed, seeds, from_job, failures, procedural, folder, accepted_at, started_at, finished_at"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def read_job(connection: sqlite3.Connection | None, job_id: str) -> dict[str, An
 
 def plain(row: sqlite3.Row) -> dict[str, Any]:
     job = dict(row)
-    for key in ("procedural",):
-        job[key] = bool(job[key])
+    job["procedural"] = bool(job["procedural"])
+    job["seeds"] = json.loads(job["seeds"] or "[]")
     return job
 
 

@@ -26,7 +26,7 @@ def list_jobs(
     """List recent jobs, newest first.
 
     `pending` jobs are submitted and not taken yet. JSON: a list of objects with id, number, name, state, reason,
-    origin, priority, seed, from_job, failures, procedural, folder, accepted_at, started_at, finished_at.
+    origin, priority, seed, seeds, from_job, failures, procedural, folder, accepted_at, started_at, finished_at.
 
     Example: ./drophammer list --state failed --limit 5
     """
@@ -62,8 +62,9 @@ def outside_facts(job: Outside) -> dict[str, Any]:
     facts: dict[str, Any] = dict.fromkeys(key.strip() for key in JOB_COLUMNS.split(","))
     _, _, number = job.id.rpartition("-")
     facts.update(
-        id=job.id, number=int(number), name=job.id[16 : -len(number) - 1], state=job.state, failures=0, procedural=False
-    )
+        id=job.id, number=int(number), name=job.id[16 : -len(number) - 1], state=job.state, failures=0, procedural=False,
+        seeds=[],
+    )  # fmt: skip
     facts["reason"] = job.reason or f"not taken yet: {job.path}"
     return facts
 

@@ -61,7 +61,8 @@ def _attempts(connection: Any, job_id: str) -> list[dict[str, Any]]:
 def _print(facts: dict[str, Any]) -> None:
     terminal.print_facts(
         [
-            ("job", facts["id"]), ("state", facts["state"]), ("why", remark(facts)), ("seed", facts["seed"]), ("from", facts["from_job"]),
+            ("job", facts["id"]), ("state", facts["state"]), ("why", remark(facts)), ("seed", None if facts["seeds"] else facts["seed"]),
+            ("seeds", ", ".join(map(str, facts["seeds"]))), ("from", facts["from_job"]),
             ("accepted", terminal.local(facts["accepted_at"])), ("started", terminal.local(facts["started_at"])),
             ("finished", terminal.local(facts["finished_at"])),
             ("ready", facts["completion_at"] and f"about {terminal.local(facts['completion_at'])}"), ("folder", facts["folder"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ def connect(
                 )
             if draft.params is not None and not any(text == "each" for _, text in draft.named):
                 report.add(*draft.at("for_each"), "nothing in this step reads `each`, the item that a run is for")
+        for number, text in (draft.keys.keep or {}).items():
+            _read_keep(draft, number, text, names, from_job, report)
         for key, text in draft.named:
             reference = _read(draft, key, text, names, from_job, report)
             if reference is None:
@@ -92,6 +95,18 @@ def _read(
         report.add(*draft.at(key), f"there is no step '{reference.step}'{hint}")
         return None
     return reference
+
+
+def _read_keep(draft: Draft, number: str, text: str, names: list[str], from_job: str | None, report: Report) -> None:
+    key = f"keep.{number}"
+    if draft.keys.for_each is not None:
+        report.add(*draft.at("keep"), "a step with for_each makes its items anew: it can keep none")
+    elif not re.fullmatch(r"[1-9][0-9]{0,5}", number):
+        report.add(*draft.at(key), f"says which item it stands for by its number: `{{3: from/{draft.name}/3}}`")
+    else:
+        reference = _read(draft, key, text, names, from_job, report)
+        if reference is not None and not (isinstance(reference, FromReference) and reference.item is not None):
+            report.add(*draft.at(key), f"names one item of an earlier job, such as from/{draft.name}/3; found '{text}'")
 
 
 def find_circles(drafts: list[Draft], edges: Mapping[str, Edges], report: Report) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from daemon.jobs import slug
 from handlers.contract import Params, Seconds
 
 LONGEST_TIME_S = 30 * 86400.0
 Time = Annotated[Seconds, Field(gt=0, le=LONGEST_TIME_S)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class ForEachKeys(Params):
@@ -55,6 +56,8 @@ class StepKeys(Params):
     """Run this step once per item of another step."""
     min_success: Annotated[int, Field(ge=1)] = 1
     """With `for_each`: how many runs must succeed for the step to count as done."""
+    keep: Annotated[dict[str, str], Field(min_length=1, max_length=1000)] | None = None
+    """Items that are not made but taken over as they are from the job that `from:` names: `{3: from/beds/3}`."""
 
 
 class JobKeys(Params):
@@ -62,8 +65,10 @@ class JobKeys(Params):
 
     name: Annotated[str, Field(min_length=1)] | None = None
     """What the job and its files are called: lower-case letters, digits and `-`, at most 60. Default: the file's name."""
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    seed: Seed | None = None
     """Same seed, same music. Without one, a seed is drawn and written into the report."""
+    seeds: Annotated[list[Seed], Field(min_length=2, max_length=16)] | None = None
+    """In place of `seed`: one whole result for each, in folders `seed-7/`, ..., side by side in `compare.md`."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Jobs with a higher number go first."""
     input_timeout: Time | None = None
@@ -79,6 +84,15 @@ class JobKeys(Params):
         if value is not None and slug(value) != value:
             raise ValueError(f"a name is lower-case letters, digits and -, at most 60 characters; write {slug(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _one_way_to_seed(self) -> Self:
+        if self.seeds is not None and self.seed is not None:
+            raise ValueError("seeds: stands in place of `seed`; keep one of the two")
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
+            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
+            raise ValueError(f"seeds: {twice} stands there twice; each gives one result")
+        return self
 
 
 DEFAULT_KEYS = ("retries", "timeout", "fallback")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from handlers.contract import Finding
@@ -54,6 +54,8 @@ class Step:
     fallback: str | None = None
     for_each: ForEach | None = None
     min_success: int = 1
+    keep: Mapping[str, str] = field(default_factory=dict)
+    """Items not made but taken over: number, and the reference of the earlier job's item: ``{"3": "from/beds/3"}``."""
     findings: tuple[Finding, ...] = ()
     """What the handler's check said, errors aside: `missing` and `warning`."""
 
@@ -66,6 +68,8 @@ class Document:
     """``[a-z0-9-]``, at most 60 characters."""
     seed: int | None
     """0 .. 2**32 - 1; `None`: draw one."""
+    seeds: tuple[int, ...]
+    """One whole result each; empty: the one of `seed`."""
     priority: int
     """-10 .. 10, higher first."""
     steps: tuple[Step, ...]
@@ -77,6 +81,27 @@ class Document:
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)
+
+    def laid_out(self) -> list[tuple[int | None, Step]]:
+        """Every step to be run, with its seed. `None`: the job's.
+
+        With several seeds each step stands there once per seed, as `seed-7/beds`, and reads what is of its own seed.
+        """
+        if not self.seeds:
+            return [(None, step) for step in self.steps]
+        return [(seed, _of_seed(step, f"seed-{seed}/")) for seed in self.seeds for step in self.steps]
+
+
+def _of_seed(step: Step, prefix: str) -> Step:
+    over = step.for_each
+    if over is not None and not over.over.startswith("from/"):
+        over = replace(over, over=prefix + over.over)
+    sources = {
+        text: {**source, "step": prefix + source["step"]} if source["kind"] == "step" else source
+        for text, source in step.sources.items()
+    }
+    needs = tuple(prefix + need for need in step.needs)
+    return replace(step, name=prefix + step.name, needs=needs, sources=sources, for_each=over)
 
 
 def json_of(value: Any) -> str:

@@ -98,6 +98,17 @@ def check_items(draft: Draft, known: Mapping[str, Estimate], report: Report) -> 
             )
 
 
+def check_kept(draft: Draft, own: Estimate | None, report: Report) -> None:
+    """Report kept items past the last one that the step yields."""
+    count = None if own is None else own.items
+    for number in draft.keys.keep or {}:
+        if count is not None and number.isdigit() and int(number) > count:
+            place = draft.at(f"keep.{number}")
+            report.add(
+                *place, f"{draft.name} yields {count} item{'' if count == 1 else 's'}; there is no item {number}"
+            )
+
+
 def estimates(document: Document, registry: Registry) -> dict[str, Estimate]:
     """What each step will yield, by its name; `None` in it where that cannot be known.
 

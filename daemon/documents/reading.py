@@ -9,7 +9,7 @@ from daemon.documents.grammar import Draft, read_job
 from daemon.documents.graph import Edges, connect, find_circles, source_of
 from daemon.documents.keys import JobKeys
 from daemon.documents.model import Deliver, Document, ForEach, Step
-from daemon.documents.outlook import HandlerFault, ask, check_items, yields
+from daemon.documents.outlook import HandlerFault, ask, check_items, check_kept, yields
 from daemon.documents.problems import Report, nearest
 from daemon.documents.references import PathReference, parse
 from daemon.documents.text import decode
@@ -55,6 +55,7 @@ def read(
     return Document(
         name=job.name or slug(default_name),
         seed=job.seed,
+        seeds=tuple(job.seeds or ()),
         priority=job.priority,
         steps=tuple(_step(draft, edges[draft.name], findings.get(draft.name, ()), inbox) for draft in drafts),
         from_job=job.from_,
@@ -108,6 +109,7 @@ def _consult(
                 known[name] = yields(handler, params, edges[name].sources, over, for_each, known)
             elif handler.estimate and not edges[name].sources:
                 known[name] = ask(handler.estimate, handler, params, {})
+            check_kept(draft, known.get(name), report)
         except HandlerFault as error:
             report.add(*draft.at("do"), str(error))
     return findings
@@ -132,5 +134,6 @@ def _step(draft: Draft, edge: Edges, findings: tuple[Finding, ...], inbox: Path)
         fallback=draft.keys.fallback,
         for_each=_for_each(draft),
         min_success=draft.keys.min_success,
+        keep=dict(draft.keys.keep or {}),
         findings=findings,
     )

@@ -1,7 +1,7 @@
 """What a reference means: items of a step, items of a finished job, or a file; and where a job may read files.
 
 `beds` is all items of a step, `beds/3` its third; `from/beds/3` the same of the job named by `from:`; `each` the
-current item of a `for_each` step. Everything else is a path: it starts with `./`, `../`, `/` or `~/`, or ends in a
+current item of a `for_each` step. Of an earlier job with `seeds:`, `from/seed-7/beds/3` says which. Everything else is a path: it starts with `./`, `../`, `/` or `~/`, or ends in a
 suffix of audio. The form alone decides, so that the daemon reads a reference as this reader did.
 """
 
@@ -39,7 +39,7 @@ AUDIO_SUFFIXES = frozenset(
 )
 """Suffixes that make a word a path. Some cannot be read here; the handler says so, by name."""
 
-_STEP = re.compile(r"(from/)?([a-z][a-z0-9_-]{0,30})(?:/([0-9]{1,9}))?", re.ASCII)
+_STEP = re.compile(r"(?:(from/)(seed-[0-9]{1,10}/)?)?([a-z][a-z0-9_-]{0,30})(?:/([0-9]{1,9}))?", re.ASCII)
 
 
 class ReferenceRefused(ValueError):
@@ -59,6 +59,7 @@ class FromReference:
     """Items of a step of the job named by `from:`."""
 
     step: str
+    """`beds`, or `seed-7/beds` of a job that has several seeds."""
     item: int | None = None
 
 
@@ -92,11 +93,11 @@ def parse(text: str) -> AnyReference:
     if text == "from":
         raise ReferenceRefused("needs the step it means: from/beds, or from/beds/3 for its third item")
     if match := _STEP.fullmatch(text):
-        other, step, item = match.groups()
+        other, seed, step, item = match.groups()
         if item is not None and (item.startswith("0") or len(item) > 6):
             raise ReferenceRefused(f"names no item: items are numbered {step}/1, {step}/2, ...")
         number = None if item is None else int(item)
-        return FromReference(step, number) if other else StepReference(step, number)
+        return FromReference(f"{seed or ''}{step}", number) if other else StepReference(step, number)
     if text.startswith(("./", "../", "/", "~/")) or os.path.splitext(text)[1].lower() in AUDIO_SUFFIXES:
         return PathReference(text)
     raise ReferenceRefused(f"is neither a step nor a path; for a file write ./{text}")

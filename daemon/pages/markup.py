@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
@@ -59,5 +60,10 @@ def render(child: Child) -> Html:
 
 
 def link_to(file_name: str) -> str:
-    """A relative link to a file beside the page: nothing in its name can be a scheme, a path, a query or markup."""
-    return quote(os.fsencode(file_name), safe="")
+    """A relative link to a file beside the page, or in a seed's folder there.
+
+    Nothing in a name can be a scheme, a way out of the folder, a query or markup.
+    """
+    folder, slash, name = file_name.rpartition("/")
+    plain = not slash or re.fullmatch(r"seed-[0-9]{1,10}", folder, re.ASCII)
+    return f"{folder}{slash}{quote(os.fsencode(name), safe='')}" if plain else quote(os.fsencode(file_name), safe="")

@@ -142,7 +142,7 @@ steps:
         "line 1, name: a name is lower-case letters, digits and -, at most 60 characters; write night-set",
         "line 2, seed: must be at least 0, found -1",
         "line 3, tempo: unknown key; beside steps there can be "
-        "name, seed, priority, input_timeout, deliver, from, retries, timeout and fallback",
+        "name, seed, seeds, priority, input_timeout, deliver, from, retries, timeout and fallback",
         "line 4, count: belongs into a step, below its name (tone knows it)",
         "line 9, steps.beds.duraton: unknown key; did you mean duration?",
         "line 10, steps.beds.count: must be at most 8, found 9",
@@ -306,3 +306,72 @@ def test_no_message_speaks_of_our_tools(refuse: Refuse) -> None:
         assert not any(
             word in said for word in ("pydantic", "http", "input should", "valid dict", "instance of", "null byte")
         ), said
+
+
+def test_several_seeds_lay_every_step_out_once_each_and_references_stay_inside_their_seed(accept: Accept) -> None:
+    job = accept(
+        """
+seeds: [7, 3]
+from: night-set
+steps:
+  beds: {do: tone, style: a/b, count: 2}
+  looks: {do: look, input: each, for_each: {in: beds}}
+  more: {do: look, input: each, for_each: {in: from/beds}}
+  mix: {do: blend, order: [beds/1, ./x.wav, from/seed-9/beds/2]}
+"""
+    )
+    assert (job.seed, job.seeds) == (None, (7, 3))
+    laid_out = dict((step.name, (seed, step)) for seed, step in job.laid_out())
+    assert list(laid_out) == [f"seed-{seed}/{name}" for seed in (7, 3) for name in ("beds", "looks", "more", "mix")]
+    seed, mix = laid_out["seed-3/mix"]
+    assert (seed, mix.needs, mix.inputs) == (3, ("seed-3/beds",), ("beds/1", "./x.wav", "from/seed-9/beds/2"))
+    assert mix.sources["beds/1"] == {"kind": "step", "step": "seed-3/beds", "item": 1}
+    assert mix.sources["from/seed-9/beds/2"] == {"kind": "from", "step": "seed-9/beds", "item": 2}
+    looks, more = laid_out["seed-3/looks"][1], laid_out["seed-3/more"][1]
+    assert (looks.for_each.over, looks.needs, more.for_each.over, more.needs) == (
+        "seed-3/beds", ("seed-3/beds",), "from/beds", (),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seeds", "problem"),
+    [
+        ("[7]", "line 1, seeds: needs at least 2 entries, found 1"),
+        (str(list(range(17))), "line 1, seeds: has at most 16 entries, found 17"),
+        ("[7, -1]", "line 1, seeds.2: must be at least 0, found -1"),
+        ("[7, 3, 7]", "line 1, seeds: 7 stands there twice; each gives one result"),
+        ("[7, 3]\nseed: 7", "line 1, seeds: stands in place of `seed`; keep one of the two"),
+    ],
+)
+def test_seeds_are_two_to_sixteen_and_differ(refuse: Refuse, seeds: str, problem: str) -> None:
+    assert refuse(f"seeds: {seeds}\ndo: tone\nstyle: a/b") == problem
+
+
+def test_items_are_kept_by_their_number(accept: Accept) -> None:
+    job = accept("from: night-set\ndo: tone\nstyle: a/b\ncount: 4\nkeep: {3: from/beds/1, 4: from/seed-7/beds/3}")
+    assert job.steps[0].keep == {"3": "from/beds/1", "4": "from/seed-7/beds/3"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "problem"),
+    [
+        ("{3: from/beds/1}", "keep.3: tone yields 2 items; there is no item 3"),
+        ("{0: from/beds/1}", "keep.0: says which item it stands for by its number: `{3: from/tone/3}`"),
+        ("{x: from/beds/1}", "keep.x: says which item it stands for by its number: `{3: from/tone/3}`"),
+        ("{1: from/beds}", "keep.1: names one item of an earlier job, such as from/tone/3; found 'from/beds'"),
+        ("{1: ./x.wav}", "keep.1: names one item of an earlier job, such as from/tone/3; found './x.wav'"),
+        ("{1: from/beds/0}", "keep.1: 'from/beds/0' names no item: items are numbered beds/1, beds/2, ..."),
+        ("3", "keep: expected a mapping ({key: value}), found 3"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_with_its_place(refuse: Refuse, keep: str, problem: str) -> None:
+    assert refuse(f"from: night-set\ndo: tone\nstyle: a/b\ncount: 2\nkeep: {keep}") == f"line 5, {problem}"
+
+
+def test_what_keeps_needs_an_earlier_job_and_items_of_its_own(refuse: Refuse) -> None:
+    assert refuse("do: tone\nstyle: a/b\nkeep: {1: from/beds/1}") == (
+        "line 3, keep.1: 'from/beds/1' needs `from:` at the top of the file: a finished job's id or name"
+    )
+    assert refuse("from: a\ndo: look\ninput: each\nfor_each: {in: from/b}\nkeep: {1: from/b/1}") == (
+        "line 5, keep: a step with for_each makes its items anew: it can keep none"
+    )
