@@ -66,19 +66,21 @@ class Finding:
     """What a handler's `check` has to say about parameters that are well-formed.
 
     `error`: the request is wrong, the job is refused. `missing`: something is not here yet (a model), the job
-    waits and says so. `warning`: shown, and nothing more.
+    waits and says so. `warning`: shown, and nothing more. `ok`: as it should be; only `examine` says so.
     """
 
-    kind: Literal["error", "missing", "warning"]
+    kind: Literal["error", "missing", "warning", "ok"]
     key: str
     """The parameter it is about, as the user wrote it: `model`, `order.2`."""
     message: str
     """What is wrong, which value, and what to do about it."""
+    remedy: str = ""
+    """For `examine`: what to do about it, in a line of its own."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What a `check` may look at: the folders of this installation."""
+    """What a `check` or an `examine` may look at: the folders of this installation."""
 
     config_dir: Path
     state_dir: Path
@@ -100,7 +102,7 @@ class Handler:
     """One thing a job can do.
 
     Strings name functions as ``"package.module:function"`` and are imported only where they are used: `run` in a
-    worker, `check`, `estimate` and `describe` in the daemon or the command line, which must stay light.
+    worker, the others in the daemon or the command line, which must stay light.
     """
 
     name: str
@@ -118,8 +120,27 @@ class Handler:
     """``estimate(params, inputs: Mapping[str, list[Estimate]]) -> Estimate``"""
     describe: str | None = None
     """``describe(item: ItemRecord) -> str``: a result in a few readable lines."""
+    examine: str | None = None
+    """``examine(world) -> Iterable[Finding]``: what `drophammer doctor` should say of it; `key` is what it is about."""
     commands: str | None = None
-    """A typer application with sub-commands of its own, if any."""
+    """A typer application with sub-commands of its own, if any; its ``ctx.obj`` is a :class:`Desk`."""
+
+
+class Desk(Protocol):
+    """What a handler's own command is given, as ``obj`` of typer's context."""
+
+    @property
+    def world(self) -> World:
+        """The folders of this installation."""
+
+    def steps_of(self, job: str) -> list[tuple[str, dict[str, Any]]]:
+        """The steps of a job file (a path), or of a job by id, number, name or `latest`.
+
+        Returns
+        -------
+        list of (str, dict)
+            The handler's name and the parameters, defaults included, of each step in order.
+        """
 
 
 def load(target: str) -> Callable[..., Any]:

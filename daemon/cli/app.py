@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from daemon.cli.coercion import lighten
+from daemon.cli.desk import Desk
 from daemon.cli.failure import CommandError, exit_code, sentence
 
 PANELS = {
@@ -180,6 +181,7 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def root(
+    ctx: typer.Context,
     verbose: Verbose = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
@@ -191,6 +193,7 @@ def root(
 
     Example: ./drophammer demo
     """
+    ctx.obj = Desk()
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from daemon.cli import gpu, terminal
 from daemon.cli.failure import NO, CommandError
 from daemon.cli.jobview import read_files
-from daemon.cli.models import commands_for, models_of
 from daemon.cli.wait import ProgressLine, describe_progress, follow
 from daemon.cli.write import is_running
 
 if TYPE_CHECKING:
     from daemon.settings import Paths
+    from daemon.settings_model import Settings
 
 START_S = 30.0
 """How long a daemon of our own may take to answer."""
@@ -56,7 +56,7 @@ def demo() -> None:
             raise CommandError(
                 f"the demo {job['state']}: {job['reason']}\nsee {job['folder'] or './drophammer show ' + job_id}", NO
             )
-        _print_result(paths, job, files, time.monotonic() - began)
+        _print_result(settings, job, files, time.monotonic() - began)
 
 
 @contextmanager
@@ -128,11 +128,11 @@ def _watch(
     return last, files
 
 
-def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]], took_s: float) -> None:
+def _print_result(settings: Settings, job: dict[str, Any], files: list[dict[str, Any]], took_s: float) -> None:
     primaries = {file["step"]: file for file in files if file["kind"] == "primary"}
     mix, grid = primaries.get("mix"), primaries.get("grid")
     print(f"\ndone in {terminal.duration(took_s)}: {terminal.safe(job['folder'])}")
-    print(f"  (outbox/latest points at it: {terminal.safe(paths.outbox / 'latest')})")
+    print(f"  (outbox/latest points at it: {terminal.safe(settings.paths.outbox / 'latest')})")
     facts = {} if mix is None else mix["facts"]
     measured = []
     if isinstance(facts.get("duration_s"), int | float):
@@ -146,7 +146,7 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
     if mix is not None:
         print(f"  the mix: {terminal.safe(mix['name'])}{', ' + ', '.join(measured) if measured else ''}")
     print("  open index.html in there: it plays, and shows, everything")
-    _print_gpu(paths)
+    _print_gpu(settings)
     print(
         "\nnext:\n"
         "  ./drophammer run                                      start the daemon, in a terminal of its own\n"
@@ -157,19 +157,22 @@ def _print_result(paths: Paths, job: dict[str, Any], files: list[dict[str, Any]]
     )
 
 
-def _print_gpu(paths: Paths) -> None:
+def _print_gpu(settings: Settings) -> None:
     """Name the card, if there is one, and what puts it to use."""
+    from daemon.cli.submission import read_documents
+
     names = gpu.names()
-    if not names:
+    job_file = settings.paths.config / "jobs" / MUSICGEN_JOB
+    if not names or not job_file.exists():
         return
-    job_file = paths.config / "jobs" / MUSICGEN_JOB
     try:
-        commands = commands_for(models_of(job_file), paths)
-    except ValueError as error:
-        print(f"\nGPU: {', '.join(names)}. What could use it is not known: {error}")
+        ((_, document),) = read_documents([str(job_file)], settings)
+    except CommandError as error:
+        print(f"\nGPU: {', '.join(names)}. What could use it is not known: {terminal.safe_lines(error)}")
         return
+    missing = dict.fromkeys(f.message for step in document.steps for f in step.findings if f.kind == "missing")
     print(f"\nGPU: {', '.join(names)}. The built-in instrument does not need it; MusicGen plays on it:")
-    for command in commands:
-        print(f"  {command.run}\n      fetches {command.fetches}")
+    for message in missing:
+        print(f"  {terminal.safe(message)}")
     print(f"  ./drophammer submit {terminal.safe(job_file)}\n      this same set, played by MusicGen")
     print("  (This project has tried that path with small test models on a CPU only, not on a GPU or with published weights.)")

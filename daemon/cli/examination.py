@@ -27,6 +27,8 @@ FOLDERS_COUNTED = 100_000
 CODEC_ASK_S = 60.0
 CODECS = {"WAV": "WAV", "FLAC": "FLAC", "MP3": "MP3", "OGG": "OGG (Vorbis)", "AIFF": "AIFF"}
 PYTHON = (3, 11)
+LEVELS = {"ok": OK, "warning": WARN, "missing": WARN, "error": FAIL}
+"""Of what handlers find, in the doctor's words."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def examine() -> Iterator[Found]:
     yield from _disk(settings)
     yield from _outbox_growth(settings)
     yield from _handlers(settings)
-    yield from _models(settings)
+    yield from _said_by_handlers(settings)
     yield from _codecs()
     yield from _gpu()
     yield from _schedules(settings)
@@ -267,29 +269,23 @@ def _handlers(settings: Settings) -> Iterator[Found]:
         yield Found(FAIL, "handler", f"{source}: {reason}", "mend or remove it; all others work")
 
 
-def _models(settings: Settings) -> Iterator[Found]:
-    from daemon.cli.models import read_entries
+def _said_by_handlers(settings: Settings) -> Iterator[Found]:
+    """What handlers say of themselves: models, libraries."""
+    from daemon.documents.outlook import HandlerFault, ask
+    from handlers.contract import World
+    from handlers.registry import load_registry
 
-    try:
-        entries = read_entries(settings.paths)
-    except ValueError as error:
-        yield Found(WARN, "models", str(error), "put the shipped config/models.yaml back")
-        return
-    played = [entry for entry in entries if not entry.not_played]
-    absent = [entry for entry in played if entry.missing]
-    yield Found(OK, "models", f"here: {', '.join(entry.key for entry in played if not entry.missing)}")
-    if absent:
-        first = absent[0]
-        fetched = "; ".join(f"{command.run} ({command.fetches})" for command in first.missing)
-        yield Found(
-            WARN,
-            "models",
-            f"not here: {', '.join(entry.key for entry in absent)}",
-            f"for {first.key}, in the checkout: {fetched}; for another, ./drophammer check on a job that names it says what it needs",
-        )
-    for entry in entries:
-        if entry.not_played:
-            yield Found(OK, "models", f"{entry.key} cannot be played: {entry.not_played}")
+    world = World(settings.paths.config, settings.paths.state)
+    for handler in load_registry(settings.handlers).values():
+        if handler.examine is None:
+            continue
+        try:
+            findings = ask(handler.examine, handler, world)
+        except HandlerFault as error:
+            yield Found(FAIL, handler.name, str(error), "mend or remove it; all others work")
+            continue
+        for finding in findings:
+            yield Found(LEVELS[finding.kind], finding.key, finding.message, finding.remedy)
 
 
 def _codecs() -> Iterator[Found]:

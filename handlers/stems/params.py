@@ -130,4 +130,6 @@ HANDLER = Handler(
     check="handlers.stems.check:check",
     estimate="handlers.stems.check:estimate",
     describe="handlers.stems.check:describe",
+    examine="handlers.stems.models.check:examine",
+    commands="handlers.stems.commands:app",
 )

@@ -1,101 +1,182 @@
-"""Models that need weights: what is said when something is missing, and how that is known without torch."""
+"""Weights: where they are found, which are needed, and what a glance tells of them, without torch."""
 
 from __future__ import annotations
 
+import json
 import pickle
-import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from handlers.contract import World
-from handlers.stems import check as checking
-from handlers.stems.check import check
-from handlers.stems.models.manifest import ModelsError, read_models, read_setup
-from handlers.stems.models.weights import codec_pointer, fetch_command, missing_weights, models_folder
-from handlers.stems.params import StemsParams
+from handlers.stems.models.manifest import Model, ModelsError, Weights, read_manifest
+from handlers.stems.models.records import FileRecord, Record, read_records, write_record
+from handlers.stems.models.weights import (
+    LIBRARIES,
+    Shelves,
+    codec_pointer,
+    hub_cache,
+    look_at,
+    missing_libraries,
+    models_folder,
+    shelves,
+)
 
-CONFIG = Path(__file__).parents[4] / "config"
+OWN = Weights(repository="x/small", folder="small", files=["state_dict.bin", "compression_state_dict.bin"])
+T5 = Weights(repository="x/t5-base", cached_as=("t5-base",), folder="t5-base", files=["config.json", "model.safetensors"])
+CODEC = Weights(repository="x/codec", folder="codec", files=["config.json"], one_of=("a.bin", "b.bin"), if_pointed_to=True)
+SMALL = Model(
+    backend="audiocraft", summary="made by the tests", licence="x", commercial=False, sample_rate=32000, channels=1,
+    weights=(OWN, T5, CODEC),
+)  # fmt: skip
 
 
-def request(**changes: object) -> StemsParams:
-    return StemsParams.model_validate({"style": "industrial/bed", "duration": 4, "model": "musicgen-small", **changes})
+def zipped(path: Path, words: object) -> None:
+    """A file as torch saves it: a zip with one pickle."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(words, protocol=2))
+
+
+def tensors(path: Path, size: int = 100) -> None:
+    """A file as safetensors saves it: the length of a header, the header, the numbers."""
+    header = json.dumps({"x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+
+
+def put(weights: Weights, place: Path) -> Path:
+    """All files of some weights, whole."""
+    for name in (*weights.files, *weights.one_of[:1]):
+        if name.endswith(".json"):
+            place.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text("{}")
+        elif name.endswith(".safetensors"):
+            tensors(place / name)
+        else:
+            zipped(place / name, {"best_state": name})
+    return place
+
+
+def point(place: Path, name: str = "x/codec") -> None:
+    """Make the codec's file only name another folder."""
+    zipped(place / "compression_state_dict.bin", {"pretrained": name, "exported": True})
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """An installation with the shipped configuration and no weights."""
-    shutil.copytree(CONFIG, tmp_path / "home" / "config")
-    return tmp_path / "home"
+def places(tmp_path: Path) -> Shelves:
+    return Shelves(tmp_path / "home" / "models", (tmp_path / "other",), tmp_path / "hub")
 
 
-@pytest.fixture
-def messages(home: Path, monkeypatch: pytest.MonkeyPatch):
-    """What a check of a request finds, with or without the libraries, as texts by kind and key."""
-
-    def ask(*, libraries: bool = True, **changes: object) -> dict[tuple[str, str], str]:
-        monkeypatch.setattr(checking, "missing_libraries", lambda: [] if libraries else ["torch"])
-        world = World(home / "config", home / "state")
-        return {(finding.kind, finding.key): finding.message for finding in check(request(**changes), world)}
-
-    return ask
+def cached(hub: Path, repository: str, weights: Weights, commit: str = "c" * 40) -> Path:
+    """Weights in the hub's cache, with `main` at their commit."""
+    folder = hub / f"models--{repository.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "refs" / "main").write_text(commit)
+    return put(weights, folder / "snapshots" / commit)
 
 
-def put(folder: Path, *names: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / name).write_bytes(b"\0" * 100)
+def test_without_anything_all_but_a_codec_of_its_own_is_missing(places):
+    assert [weights.folder for weights in places.missing(SMALL)] == ["small", "t5-base"]
 
 
-def point(folder: Path, name: str) -> None:
-    """A codec file that only names another folder, laid out as torch saves it: a zip with one pickle."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / "compression_state_dict.bin", "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"pretrained": name, "exported": True}, protocol=2))
-        archive.writestr("archive/version", "3")
+def test_what_is_here_is_not_missing(places):
+    put(T5, places.own / "t5-base")
+    assert [weights.folder for weights in places.missing(SMALL)] == ["small"]
 
 
-def test_with_nothing_here_every_command_is_named_with_its_size(messages, home):
-    message = messages(libraries=False)["missing", "model"]
-    models = home / "models"
-    assert message.index("make setup-musicgen && ") < message.index("hf download facebook/musicgen-small")
-    assert f"state_dict.bin compression_state_dict.bin --local-dir {models}/musicgen-small" in message
-    assert f"model.safetensors --local-dir {models}/t5-base" in message
-    assert "facebook/musicgen-small (about 1.1 GB, computed)" in message
-    assert "fallback: procedural" in message
-    assert "encodec_32khz" not in message, "whether it is needed is known when the codec file is here"
+def test_half_a_model_is_missing(places):
+    put(OWN, places.own / "small")
+    (places.own / "small" / "state_dict.bin").unlink()
+    assert OWN in places.missing(SMALL)
 
 
-def test_what_is_here_already_is_not_asked_for_again(messages, home):
-    put(home / "models" / "t5-base", "config.json", "tokenizer.json", "model.safetensors")
-    message = messages()["missing", "model"]
-    assert "setup-musicgen" not in message and "t5-base" not in message
-    assert "hf download facebook/musicgen-small" in message
+def test_a_codec_that_is_only_named_is_missing_until_one_of_its_files_is_here(places):
+    put(OWN, places.own / "small")
+    point(places.own / "small")
+    assert CODEC in places.missing(SMALL)
+    put(CODEC, places.own / "codec")
+    assert CODEC not in places.missing(SMALL)
+    (places.own / "codec" / "a.bin").rename(places.own / "codec" / "b.bin")
+    assert CODEC not in places.missing(SMALL)
+    (places.own / "codec" / "b.bin").unlink()
+    assert CODEC in places.missing(SMALL)
 
 
-def test_a_model_that_is_all_here_has_no_findings(messages, home):
-    put(home / "models" / "t5-base", "config.json", "tokenizer.json", "model.safetensors")
-    put(home / "models" / "musicgen-small", "state_dict.bin", "compression_state_dict.bin")
-    assert messages() == {}
-    assert messages(prompt="wet concrete") == {}, "it reads prompts"
+def test_a_configured_folder_and_the_hubs_cache_are_used_in_place(places):
+    there = put(OWN, places.others[0] / "small")
+    snapshot = cached(places.hub, "t5-base", T5)
+    assert (places.find(OWN), places.find(T5)) == (there, snapshot)
+    assert places.missing(SMALL) == [] and not places.own.exists()
 
 
-def test_half_a_download_is_missing(messages, home):
-    put(home / "models" / "t5-base", "config.json", "tokenizer.json", "model.safetensors")
-    put(home / "models" / "musicgen-small", "compression_state_dict.bin")
-    assert "hf download facebook/musicgen-small" in messages()["missing", "model"]
+def test_in_the_hubs_cache_the_revision_counts(places):
+    first, second = "1" * 40, "2" * 40
+    old = cached(places.hub, "x/small", OWN, first)
+    new = cached(places.hub, "x/small", OWN, second)
+    assert places.find(OWN) == new
+    assert places.find(OWN.model_copy(update={"revision": first})) == old
+    assert places.find(OWN.model_copy(update={"revision": "3" * 40})) is None
+    places.own.mkdir(parents=True)
+    write_record(places.own, "small", Record("x/small", first))
+    assert places.find(OWN) == old, "what was recorded is not changed by somebody else's download"
 
 
-def test_a_codec_that_is_only_named_is_asked_for(messages, home):
-    put(home / "models" / "t5-base", "config.json", "tokenizer.json", "model.safetensors")
-    put(home / "models" / "musicgen-stereo-small", "state_dict.bin")
-    point(home / "models" / "musicgen-stereo-small", "facebook/encodec_32khz")
-    message = messages(model="musicgen-stereo-small")["missing", "model"]
-    assert f"hf download facebook/encodec_32khz --local-dir {home}/models/encodec_32khz" in message
-    assert "facebook/encodec_32khz (size not known)" in message
-    put(home / "models" / "encodec_32khz", "config.json")
-    assert messages(model="musicgen-stereo-small") == {}
+def test_a_local_folder_is_used_in_place_and_never_looked_for_elsewhere(places, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    local = OWN.model_copy(update={"repository": "", "local": "~/mine"})
+    put(OWN, places.own / "small")
+    assert places.find(local) is None
+    mine = put(OWN, tmp_path / "mine")
+    assert places.find(local) == mine
+
+
+def test_a_model_in_several_places_is_assembled_from_links(places, tmp_path):
+    put(OWN, places.own / "small")
+    put(T5, places.own / "t5-base")
+    assert places.assemble(SMALL, tmp_path / "cache") == places.own
+    (places.own / "t5-base").rename(tmp_path / "t5-base")
+    snapshot = cached(places.hub, "x/t5-base", T5)
+    for _ in range(2):
+        view = places.assemble(SMALL, tmp_path / "cache")
+        assert (view / "t5-base").resolve() == snapshot and (view / "small").resolve() == places.own / "small"
+    assert not (places.own / "t5-base").exists()
+
+
+@pytest.mark.parametrize("name", ["state_dict.bin", "model.safetensors", "config.json"])
+def test_a_file_that_is_cut_off_is_seen_at_a_glance(places, name):
+    for weights in (OWN, T5):
+        put(weights, places.own / weights.folder)
+    assert places.damaged(SMALL) == []
+    (path,) = places.own.glob(f"*/{name}")
+    path.write_bytes(path.read_bytes()[:-1])
+    (said,) = places.damaged(SMALL)
+    assert str(path) in said
+
+
+def test_a_file_of_another_size_than_recorded_is_damaged(places):
+    put(OWN, places.own / "small")
+    put(T5, places.own / "t5-base")
+    size = (places.own / "small" / "state_dict.bin").stat().st_size
+    write_record(places.own, "small", Record("x/small", "1" * 40, {"state_dict.bin": FileRecord("0" * 64, size + 1)}))
+    (said,) = places.damaged(SMALL)
+    assert f"has {size} bytes and had {size + 1}" in said
+
+
+def test_torchs_older_format_is_no_damage(tmp_path):
+    (tmp_path / "old.bin").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2))
+    assert look_at(tmp_path / "old.bin") == ""
+
+
+def test_a_record_is_kept_beside_others_and_can_be_forgotten(tmp_path):
+    kept = Record("x/a", "1" * 40, {"f.bin": FileRecord("a" * 64, 3)})
+    write_record(tmp_path, "a", kept)
+    write_record(tmp_path, "b", Record("x/b"))
+    assert read_records(tmp_path) == {"a": kept, "b": Record("x/b")}
+    write_record(tmp_path, "b", None)
+    assert read_records(tmp_path) == {"a": kept}
+    (tmp_path / "recorded.json").write_text("[")
+    assert read_records(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"PK\x03\x04 cut off"])
@@ -117,43 +198,43 @@ def test_looking_for_a_name_executes_nothing(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize(("key", "value"), [("tempo", 128), ("key", "A minor")])
-def test_what_it_cannot_be_held_to_is_an_error(messages, key, value):
-    message = messages(**{key: value})["error", key]
-    assert "musicgen-small" in message and "prompt" in message
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"HF_HUB_CACHE": "/a"}, "/a"),
+        ({"HF_HOME": "/b"}, "/b/hub"),
+        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
+        ({"HOME": "/d"}, "/d/.cache/huggingface/hub"),
+    ],
+)
+def test_the_hubs_cache_is_where_its_own_library_keeps_it(monkeypatch, variables, folder):
+    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(hub_cache()) == folder
 
 
-@pytest.mark.parametrize("model", ["musicgen-melody", "musicgen-style"])
-def test_models_this_version_cannot_play_say_why(messages, model):
-    message = messages(model=model, libraries=False)["missing", "model"]
-    assert "cannot be played" in message and "hf download" not in message
+def test_libraries_are_found_by_a_process_that_missed_them_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert missing_libraries() == list(LIBRARIES)
+    for name in LIBRARIES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    assert missing_libraries() == []
 
 
-def test_commands_fit_a_folder_with_a_blank(tmp_path):
-    weights = read_models(CONFIG / "models.yaml")["musicgen-small"].weights[0]
-    assert fetch_command(weights, tmp_path / "my models").endswith(f"--local-dir '{tmp_path}/my models'/musicgen-small")
+def test_weights_lie_beside_the_configuration(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "models.yaml").write_text("folders: [elsewhere, ~/weights]\nmodels: {}\n")
+    found = shelves(tmp_path / "config")
+    assert found.own == models_folder(tmp_path / "config") == tmp_path / "models"
+    assert found.others == (tmp_path / "elsewhere", Path("~/weights").expanduser())
 
 
-def test_the_manifest_is_whole():
-    assert [entry.run for entry in read_setup(CONFIG / "models.yaml")] == ["make setup-musicgen"]
-    assert "setup-musicgen:" in (CONFIG.parent / "Makefile").read_text()
-    for key, model in read_models(CONFIG / "models.yaml").items():
-        for weights in model.weights:
-            assert f" {weights.repository} " in weights.fetch and weights.fetch.endswith(f"{{models}}/{weights.folder}"), key
-            if not weights.if_pointed_to:
-                assert all(f" {name} " in weights.fetch for name in weights.files), key
-
-
-def test_a_model_of_audiocraft_without_weights_is_refused(home):
-    path = home / "config" / "models.yaml"
-    path.write_text(path.read_text() + "\n  mine: {backend: audiocraft, summary: x, licence: x, commercial: true, sample_rate: 32000, channels: 1}\n")
-    with pytest.raises(ModelsError, match=r"models\.mine.*weights"):
-        read_models(path)
-
-
-def test_weights_lie_beside_the_configuration(home):
-    folder = models_folder(home / "config")
-    assert folder == home / "models"
-    assert [weights.folder for weights in missing_weights(read_models(CONFIG / "models.yaml")["musicgen-large"], folder)] == [
-        "musicgen-large", "t5-base",
-    ]  # fmt: skip
+def test_weights_come_from_the_hub_or_from_a_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"either `repository:` or `local:`"):
+        Weights(folder="x", files=["a"])
+    (tmp_path / "models.yaml").write_text("aliases: {bed: smal}\nmodels: {small: {}}\n")
+    with pytest.raises(ModelsError):
+        read_manifest(tmp_path / "models.yaml")

@@ -50,9 +50,9 @@ SMALL = {
     "backend": "audiocraft", "summary": "made by the tests", "licence": "CC-BY-NC-4.0", "commercial": False,
     "sample_rate": 32000, "channels": 1, "window_s": WINDOW_S,
     "weights": [
-        {"repository": "x/small", "folder": "small", "files": ["state_dict.bin", "compression_state_dict.bin"], "fetch": "x"},
-        {"repository": "x/t5-base", "folder": "t5-base", "files": ["config.json", "tokenizer.json", "model.safetensors"], "fetch": "x"},
-        {"repository": "x/codec", "folder": "codec", "files": ["compression_state_dict.bin"], "if_pointed_to": True, "fetch": "x"},
+        {"repository": "x/small", "folder": "small", "files": ["state_dict.bin", "compression_state_dict.bin"]},
+        {"repository": "x/t5-base", "folder": "t5-base", "files": ["config.json", "tokenizer.json", "model.safetensors"]},
+        {"repository": "x/codec", "folder": "codec", "files": ["compression_state_dict.bin"], "if_pointed_to": True},
     ],
 }  # fmt: skip
 
