@@ -7,17 +7,11 @@ from collections.abc import Iterator, Mapping
 from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
 from handlers.contract import Estimate, Finding, ItemRecord, World
 from handlers.stems.instrument.check import check as check_instrument
-from handlers.stems.models.manifest import Model, ModelsError, read_models, read_setup
-from handlers.stems.models.weights import (
-    describe_size,
-    fetch_command,
-    missing_libraries,
-    missing_weights,
-    models_folder,
-)
+from handlers.stems.models.check import check_model
+from handlers.stems.models.manifest import ModelsError, read_manifest
 from handlers.stems.musicgen.check import check as check_musicgen
 from handlers.stems.params import StemsParams
-from handlers.stems.styles import Style, StyleError, load_style, nearest
+from handlers.stems.styles import Style, StyleError, load_style
 
 LAYERS = ("drums", "bass", "harmony", "noise")
 MP3_VBR_KBPS = (245, 225, 190, 175, 165, 130, 115, 100, 85, 65)
@@ -35,45 +29,15 @@ def check(params: StemsParams, world: World) -> Iterator[Finding]:
         style = load_style(world.config_dir / "styles", params.style)
     except StyleError as error:
         yield Finding("error", "style", str(error))
+    yield from check_model(params, world)
     try:
-        models = read_models(world.config_dir / "models.yaml")
-    except ModelsError as error:
-        yield Finding("error", "model", str(error))
-        return
-    model = models.get(params.model)
-    if model is None:
-        known = ", ".join(models)
-        yield Finding(
-            "error", "model", f"no model {params.model!r}{nearest(params.model, list(models))} (there are: {known})"
-        )
-    elif model.backend == "audiocraft":
+        _, model = read_manifest(world.config_dir / "models.yaml").resolve(params.model)
+    except ModelsError:
+        return  # Said by the line above.
+    if model.backend == "audiocraft":
         yield from check_musicgen(params, model)
-        yield from _check_audiocraft(params, model, world)
     elif style:
         yield from check_instrument(params, style)
-
-
-def _check_audiocraft(params: StemsParams, model: Model, world: World) -> Iterator[Finding]:
-    otherwise = "`fallback: procedural` lets the built-in instrument stand in"
-    if model.not_played:
-        yield Finding("missing", "model", f"{params.model!r} cannot be played: {model.not_played}. {otherwise}")
-        return
-    commands, fetched = [], []
-    if missing_libraries():
-        for entry in read_setup(world.config_dir / "models.yaml"):
-            commands.append(entry.run)
-            fetched.append(entry.fetches)
-    folder = models_folder(world.config_dir)
-    for weights in missing_weights(model, folder):
-        commands.append(fetch_command(weights, folder))
-        fetched.append(describe_size(weights))
-    if commands:
-        yield Finding(
-            "missing",
-            "model",
-            f"{params.model!r} is not here yet. In the checkout, run: {' && '.join(commands)} "
-            f"- which fetches {', '.join(fetched)}. {otherwise}",
-        )
 
 
 def estimate(params: StemsParams, inputs: Mapping[str, list[Estimate]]) -> Estimate:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from handlers.contract import Context, Invalid
 from handlers.stems.backend import Backend
 from handlers.stems.deliver import Delivery
-from handlers.stems.models.manifest import Model, ModelsError, read_models
+from handlers.stems.models.manifest import Model, ModelsError, read_manifest
 from handlers.stems.models.weights import missing_libraries
 from handlers.stems.params import StemsParams
 from handlers.stems.styles import Style, StyleError, load_style
@@ -25,11 +25,9 @@ def run(params: StemsParams, context: Context) -> None:
         return
     try:
         style = load_style(context.config_dir / "styles", params.style)
-        model = read_models(context.config_dir / "models.yaml").get(params.model)
+        _, model = read_manifest(context.config_dir / "models.yaml").resolve(params.model)
     except (StyleError, ModelsError) as error:
         raise Invalid(str(error)) from error
-    if model is None:
-        raise Invalid(f"no model {params.model!r} in config/models.yaml; write `model: procedural`")
     play(_open(params, style, model, context), wanted, params, style, model, context)
 
 

@@ -161,8 +161,3 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         entries = ((".".join(map(str, entry["loc"])), entry["msg"]) for entry in error.errors())
         raise ModelsError("; ".join(f"{path.name}: {key}: {message}" for key, message in entries)) from error
-
-
-def read_setup(path: Path) -> tuple[Setup, ...]:
-    """Goes with the next commit: see :attr:`Manifest.setup`."""
-    return read_manifest(path).setup

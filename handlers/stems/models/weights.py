@@ -211,13 +211,3 @@ def describe_size(weights: Weights) -> str:
     if weights.about_gb is None:
         return f"{weights.name} (size not known)"
     return f"{weights.name} (about {weights.about_gb:g} GB, computed)"
-
-
-def missing_weights(model: Model, folder: Path) -> list[Weights]:
-    """Goes with the next commit: see :meth:`Shelves.missing`."""
-    return Shelves(folder).missing(model)
-
-
-def fetch_command(weights: Weights, folder: Path) -> str:
-    """Goes with the next commit: see :func:`handlers.stems.models.check.fetch_command`."""
-    return f"./drophammer models fetch {weights.folder}"
