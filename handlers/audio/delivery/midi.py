@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import mido
 
@@ -77,12 +77,13 @@ class Marker(NamedTuple):
 
 
 def write_midi(
-    path: Path | str,
+    path: Path | str | BinaryIO,
     tracks: Iterable[Track] = (),
     *,
     tempo_map: Sequence[Tempo],
     time_signatures: Sequence[TimeSignature] = (TimeSignature(0.0, 4, 4),),
     markers: Sequence[Marker] = (),
+    key: str = "",
     title: str = "",
 ) -> None:
     """Write a Standard MIDI File.
@@ -90,7 +91,7 @@ def write_midi(
     Parameters
     ----------
     path
-        The .mid file.
+        The .mid file, or a file open for writing.
     tracks
         Notes; none make a file that holds a tempo map only. Notes of one pitch and channel that overlap are cut where
         the next begins.
@@ -98,6 +99,8 @@ def write_midi(
         At least one tempo, the first at 0, increasing.
     time_signatures, markers
         As their types say.
+    key
+        Such as ``A minor`` or ``Eb major``; without one there is no key signature.
     title
         The name of the first track, which sequencers show as that of the piece.
 
@@ -110,18 +113,28 @@ def write_midi(
         raise Invalid(f"{path}: a MIDI file needs a tempo from its start on; the tempo map is {list(tempo_map)[:1]}")
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
     try:
-        file.tracks.append(_track(_conductor(tempo_map, time_signatures, markers, title)))
+        file.tracks.append(_track(_conductor(tempo_map, time_signatures, markers, key, title)))
         for track in tracks:
             file.tracks.append(_track(_events(track)))
     except ValueError as error:
         raise Invalid(f"{path}: cannot be written as MIDI: {error}") from error
-    file.save(path)
+    if isinstance(path, Path | str):
+        file.save(path)
+    else:
+        file.save(file=path)
 
 
 def _conductor(
-    tempo_map: Sequence[Tempo], time_signatures: Sequence[TimeSignature], markers: Sequence[Marker], title: str
+    tempo_map: Sequence[Tempo],
+    time_signatures: Sequence[TimeSignature],
+    markers: Sequence[Marker],
+    key: str,
+    title: str,
 ) -> Iterator[tuple[int, int, mido.MetaMessage]]:
     yield 0, 0, mido.MetaMessage("track_name", name=title)
+    if key:
+        root, _, mode = key.partition(" ")
+        yield 0, 1, mido.MetaMessage("key_signature", key=root + "m" * (mode == "minor"))
     for start, beats, unit in time_signatures:
         yield _tick(start), 1, mido.MetaMessage("time_signature", numerator=beats, denominator=unit)
     for start, tempo_bpm in tempo_map:

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import scipy
 
-from handlers.contract import Context
+from handlers.contract import Context, Invalid
 from handlers.stems.backend import Pulse, Request, Take
+from handlers.stems.instrument.notation import write_notes
 from handlers.stems.instrument.render import render
 from handlers.stems.models.manifest import Model
 from handlers.stems.params import StemsParams
+from handlers.stems.prompts import write_prompt
 from handlers.stems.styles import Style
+from handlers.stems.words import read_words
 
 
 def open_instrument(params: StemsParams, style: Style, model: Model, context: Context) -> Instrument:
@@ -25,14 +28,15 @@ def open_instrument(params: StemsParams, style: Style, model: Model, context: Co
     params, context
         The step's: duration, tempo, key, prompt, layers; seed and name.
     style
-        What to play; a `tempo:` or `key:` of the job's own replaces the style's.
+        What to play. The job's `prompt:` steers it; its `tempo:` and `key:` have the last word.
     model
         Its entry in ``models.yaml``; the instrument has nothing to read there.
+
+    Raises
+    ------
+    Invalid
+        When the prompt leaves nothing to play.
     """
-    if params.tempo:
-        style = replace(style, tempo=(params.tempo[0], params.tempo[1]))
-    if params.key:
-        style = replace(style, keys=(params.key,))
     return Instrument(params, style, context)
 
 
@@ -45,6 +49,13 @@ class Instrument:
         self.params, self.style = params, style
         self.seed, self.step = context.seed, context.step
         self.facts: dict[str, Any] = {"numpy": np.__version__, "scipy": scipy.__version__}
+        self.reading = read_words(params.prompt)
+        try:
+            steered = self.reading.steer(style)
+        except ValueError as error:
+            raise Invalid(str(error)) from error
+        tempo = (params.tempo[0], params.tempo[1]) if params.tempo else steered.tempo
+        self.steered = replace(steered, tempo=tempo, keys=(params.key,) if params.key else steered.keys)
 
     def play(self, requests: Sequence[Request], pulse: Pulse) -> list[Take]:
         """Play each request; see :class:`handlers.stems.backend.Backend`."""
@@ -54,21 +65,36 @@ class Instrument:
         ]
 
     def _play(self, request: Request, pulse: Pulse) -> Take:
+        prompt = write_prompt(
+            self.style, self.seed, self.step, request.item, given=self.params.prompt, vary=self.params.vary
+        )
+        style = self.steered
+        if self.params.vary and not self.params.prompt:
+            # Its first sentence is the style's own and steers nothing; the fragments give each stem a lean of its own.
+            style = read_words(prompt.partition(". ")[2]).pulls_only().steer(style)
         stem = render(
-            self.style,
+            style,
             self.params.duration,
             self.seed,
             step=self.step,
             index=request.item,
             take=request.take,
+            layers=self.params.layers,
             pulse=pulse,
         )
+        grid = stem.grid
+        title = f"{style.name} {grid['tempo_bpm']:g} BPM {grid['key']}"
+        midi = write_notes(stem.score, title, snare=style.character.snare, lead=style.character.lead)
         facts = {
-            "prompt": self.params.prompt or self.style.character.prompt,
-            "tempo_bpm": stem.grid["tempo_bpm"],
-            "key": stem.grid["key"],
-            "sections": [
-                {name: entry[name] for name in ("start_s", "end_s", "label")} for entry in stem.grid["sections"]
-            ],
+            "prompt": prompt,
+            "tempo_bpm": grid["tempo_bpm"],
+            "key": grid["key"],
+            "sections": [{name: entry[name] for name in ("start_s", "end_s", "label")} for entry in grid["sections"]],
         }
-        return Take(stem.audio, stem.sample_rate, facts, stem.grid)
+        log = [f"prompt: {prompt}"]
+        if self.params.prompt:
+            facts |= {"understood": dict(self.reading.understood), "not_understood": list(self.reading.not_understood)}
+            log += [f"understood: {words} -> {effect}" for words, effect in self.reading.understood.items()]
+            log += [f"not understood: {words}" for words in self.reading.not_understood]
+        sidecars = {"midi": (".mid", midi)}
+        return Take(stem.audio, stem.sample_rate, facts, grid, stem.layers, sidecars, tuple(log))

@@ -203,7 +203,7 @@ def _finish(mixed: Mixed, score: Score, loudness: float, pulse: Pulse) -> None:
     grid, samples = score.meter, score.meter.frames
     # A tail rings out under a long fade; a stem of whole bars only needs its last sixteenth.
     tail = samples - grid.frame(grid.bars * STEPS)
-    fade = min(samples, max(tail, grid.frame(1)) if grid.tail_steps >= 2 else grid.frame(1) + max(0, tail))
+    fade = min(samples, max(tail // 2, grid.frame(1)) if grid.tail_steps >= 2 else grid.frame(1) + max(0, tail))
     for start in range(0, samples, BLOCK):
         stop = min(samples, start + BLOCK)
         level = curve.between(start, stop) * np.float32(gain)

@@ -31,9 +31,9 @@ _PARTS: dict[str, tuple[str, str]] = {
     "aftershock": ("drone texture impact metal", "kick pad arp"),
     "still": ("drone pad", "texture"),
     "drift": ("drone pad texture", "lead bass arp"),
-    "swell": ("drone pad bass riser texture", "lead metal impact kick arp"),
+    "swell": ("drone pad bass riser texture", "lead metal impact kick snare hats toms arp"),
     "haze": ("texture pad lead", "metal"),
-    "glow": ("drone pad lead bass", "metal kick hats arp"),
+    "glow": ("drone pad lead bass", "metal kick snare hats arp stab"),
     "settle": ("drone texture", "lead"),
 }
 
@@ -160,19 +160,30 @@ def _cast(labels: Sequence[str], parts: Sequence[str], rng: np.random.Generator)
         cast = {part for part in always if part in parts} | {
             part for part in may if part in parts and rng.random() < 0.5
         }
-        casts.append(cast or {parts[0]})
+        # One part alone may leave gaps of a second between its hits.
+        spare = [part for part in (*always, *may, "bass", "hats", *parts) if part in parts and part not in cast]
+        while spare and len(_steady(cast)) < 2:
+            cast.add(spare.pop(0))
+        casts.append(cast)
     for part in parts:
         places = [place for place, label in enumerate(labels) if part in " ".join(_PARTS[label]).split()]
         if places and not any(part in cast for cast in casts):
             casts[max(places, key=lambda place: (_ENERGY[labels[place]], -place))].add(part)
     for place, label in enumerate(labels):
-        # What makes a section what it is stays; the rest may change to keep it unlike the others.
-        fixed = {*_PARTS[label][0].split()[:1], "kick", "lead", "riser", "impact"}
-        spare = [str(part) for part in rng.permutation(list(parts)) if part not in fixed]
-        choices = [casts[place], *(casts[place] ^ {part} for part in spare)]
-        choices += [choice ^ {part} for choice in choices[1:] for part in spare]
         others = [_steady(cast) for number, cast in enumerate(casts) if number != place]
-        casts[place] = next((cast for cast in choices if _steady(cast) and _steady(cast) not in others), casts[place])
+        beside = [_steady(cast) for cast in (*casts[max(0, place - 1) : place], *casts[place + 1 : place + 2])]
+        # What makes a section what it is stays; the rest may change to keep it unlike the others, or its neighbours.
+        fixed = {_PARTS[label][0].split()[0], "kick", "lead", "riser", "impact"}
+        order = [str(part) for part in rng.permutation(list(parts))]
+        for kept, avoided in ((fixed, others), (fixed, beside), (fixed - {"lead"}, beside)):
+            spare = [part for part in order if part not in kept]
+            choices = [casts[place], *(casts[place] ^ {part} for part in spare)]
+            choices += [choice ^ {part} for choice in choices[1:] for part in spare]
+            fewest = min(2, len(_steady(parts)))
+            found = [cast for cast in choices if len(_steady(cast)) >= fewest and _steady(cast) not in avoided]
+            if found:
+                casts[place] = found[0]
+                break
     return [tuple(part for part in parts if part in cast) for cast in casts]
 
 

@@ -149,7 +149,7 @@ class Lines:
         self, step: float, steps: float, velocity: float, midi: float = 0.0, kind: str = "", send: float = 0.0
     ) -> Event:
         start, end = self.meter.frame(step), self.meter.frame(step + steps)
-        return Event(start, float(np.clip(velocity, 0.05, 1.0)), end - start, midi, kind, send)
+        return Event(start, min(1.0, max(0.05, float(velocity))), end - start, midi, kind, send)
 
     def _root(self, bar: int) -> int:
         return self.common.progression[bar % len(self.common.progression)]

@@ -129,12 +129,12 @@ class Drums:
         self, bar: int, step: float, velocity: float, kind: str = "", loose_s: float = 0.0, send: float = 0.0
     ) -> Event:
         """One hit, its velocity humanised; `loose_s` is how far it may stray from the grid, never before the start."""
-        rng, swing = self.rng, self.character.swing * (1 / 3) * (int(step) % 2 == 1)
-        stray = (
-            float(np.clip(rng.normal(0, loose_s / 2), -loose_s, loose_s)) * self.meter.sample_rate if loose_s else 0.0
-        )
+        swing = self.character.swing / 3 * (int(step) % 2)
+        stray = self.rng.normal(0, loose_s / 2) * self.meter.sample_rate if loose_s else 0.0
+        stray = min(max(stray, -loose_s * self.meter.sample_rate), loose_s * self.meter.sample_rate)
         start = max(0, self.meter.frame(bar * STEPS + step + swing) + round(stray))
-        return Event(start, float(np.clip(velocity * rng.normal(1.0, 0.06), 0.05, 1.0)), kind=kind, send=send)
+        velocity *= float(self.rng.normal(1.0, 0.06))
+        return Event(start, min(1.0, max(0.05, velocity)), kind=kind, send=send)
 
     def _has_ghosts(self, bar: int, share: float) -> bool:
         return bar % 4 == self.pattern.ghost_bar or self.rng.random() < share * self.character.density
@@ -256,10 +256,17 @@ class Drums:
         return events
 
 
-def end_on(meter: Meter, events: list[Event], rng: np.random.Generator) -> list[Event]:
-    """Return `events` with one last hit on the downbeat of the tail."""
+def ring_out(events: dict[str, list[Event]], meter: Meter, form: str, rng: np.random.Generator) -> None:
+    """Fill what is left after the last whole bar: what is held is held to the end, over one last hit on the downbeat."""
     start = meter.frame(meter.bars * STEPS)
-    return [*events, replace(Event(start, 0.9, send=THROW), velocity=float(rng.uniform(0.85, 0.95)))]
+    for part in ("drone", "pad", "texture"):
+        for number, event in enumerate(events.get(part, ())):
+            if event.kind != "steam" and abs(event.start + event.length - start) <= 1:
+                events[part][number] = replace(event, length=meter.frames - event.start)
+    if form != "drift":
+        for part, kind in (("kick", ""), ("impact", "boom")):
+            if part in events:
+                events[part].append(Event(start, float(rng.uniform(0.85, 0.95)), kind=kind, send=THROW))
 
 
 def euclid(hits: int, steps: int, turn: int) -> tuple[bool, ...]:

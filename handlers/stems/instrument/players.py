@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -131,7 +131,7 @@ class Players:
             yield self._whole(part, event, sound)
 
     def _arp(self, part: str) -> Iterator[Voice]:
-        @lru_cache(maxsize=None)
+        @cache
         def note(midi: float, length: int, level: int) -> np.ndarray:
             return tones.arp_note(midi, length, self.character, level / _LEVELS, self.sample_rate)
 
@@ -141,7 +141,7 @@ class Players:
             yield self._whole(part, event, sound, event.velocity, 0.5 * self.character.width * (-1) ** number)
 
     def _stab(self, part: str) -> Iterator[Voice]:
-        @lru_cache(maxsize=None)
+        @cache
         def chord(midi: float, length: int, level: int) -> np.ndarray:
             pitches = voicing(part, midi, self.score.common)
             return tones.stab(pitches, length, self.character, level / _LEVELS, self.sample_rate)

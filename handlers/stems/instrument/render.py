@@ -13,7 +13,7 @@ import numpy as np
 from handlers.stems.instrument.desk import SAMPLE_RATE, Pulse, mix
 from handlers.stems.instrument.form import draw_labels, lay_out
 from handlers.stems.instrument.lines import LinePattern, Lines, draw_lines
-from handlers.stems.instrument.patterns import Drums, draw_drums, end_on
+from handlers.stems.instrument.patterns import Drums, draw_drums, ring_out
 from handlers.stems.instrument.score import STEPS, Event, Meter, Score, draw_common
 from handlers.stems.instrument.variety import Place, draw_unlike
 from handlers.stems.styles import Style
@@ -59,8 +59,8 @@ def compose(
     for section in sections:
         for part, played in (drums.play(section) | lines.play(section)).items():
             events[part] += played
-    if meter.tail_steps >= 2 and character.form != "drift" and "kick" in events:
-        events["kick"] = end_on(meter, events["kick"], place.stream("tail"))
+    if meter.tail_steps >= 2:
+        ring_out(events, meter, character.form, place.stream("tail"))
     ordered = {
         part: tuple(event for event in sorted(played, key=lambda event: event.start) if event.start < meter.frames)
         for part, played in events.items()

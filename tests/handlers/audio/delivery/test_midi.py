@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,14 @@ def test_markers_signatures_and_names_are_kept(tmp_path: Path) -> None:
         tempo_map=[Tempo(0, 133.33)],
         time_signatures=[TimeSignature(0, 6, 8)],
         markers=[Marker(0, "intro"), Marker(12, "drop")],
+        key="F# minor",
         title="a piece",
     )
     file = mido.MidiFile(path, charset="utf-8")
     assert [track.name for track in file.tracks] == ["a piece", "Baß"]
     first = {message.type: message for message in file.tracks[0]}
     assert mido.tempo2bpm(first["set_tempo"].tempo) == pytest.approx(133.33, abs=1e-3)
+    assert first["key_signature"].key == "F#m"
     assert (first["time_signature"].numerator, first["time_signature"].denominator) == (6, 8)
     marks = [(round(time_s, 3), message.text) for time_s, message in _seconds(path) if message.type == "marker"]
     assert marks == [(0, "intro"), (pytest.approx(12 * 60 / 133.33, abs=1e-3), "drop")]
@@ -68,6 +71,14 @@ def test_the_same_piece_is_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.mid", "b.mid"):
         write_midi(tmp_path / name, [Track("x", [Note(0, 1, 60)])], tempo_map=[Tempo(0, 120)])
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["minor", "major"])
+def test_every_key_that_a_job_can_name_has_a_signature(mode: str) -> None:
+    for name in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"):
+        file = io.BytesIO()
+        write_midi(file, tempo_map=[Tempo(0, 120)], key=f"{name} {mode}")
+        assert file.getvalue().startswith(b"MThd")
 
 
 @pytest.mark.parametrize(
