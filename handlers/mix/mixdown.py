@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from handlers.audio.columns import Columns
-from handlers.audio.crossfade import Curve
 from handlers.audio.delivery.encode import encoding_of
 from handlers.audio.files import probe
 from handlers.audio.formats import Encoding, check_length, check_rate
@@ -22,12 +22,13 @@ from handlers.audio.limiter import Limiter
 from handlers.audio.loudness import Loudness, Meter, integrated
 from handlers.audio.picture import PLOT_WIDTH, draw_columns
 from handlers.contract import Context, Invalid
+from handlers.mix.bars import Bars, find_bars, read_grid
 from handlers.mix.blend import Depth, blend
 from handlers.mix.encode import check, encode
 from handlers.mix.grid import merge_grids, shared_tempo
 from handlers.mix.level import Level, level_towards, level_under
 from handlers.mix.outlook import tracklist
-from handlers.mix.params import MixParams
+from handlers.mix.params import MixParams, Transition
 from handlers.mix.timeline import Source, Timeline, plan
 
 ITEM = 1
@@ -40,14 +41,13 @@ class Mix:
     """One mix, to be played any number of times."""
 
     timeline: Timeline
-    curve: Curve
     depth: Depth
     context: Context
 
     def play(self, phase: str) -> Iterator[np.ndarray]:
         """Yield its blocks, telling how far it is and asking whether anyone still wants it."""
         rate, frames, done = self.timeline.sample_rate, self.timeline.frames, 0
-        for block in blend(self.timeline, self.curve, depth=self.depth):
+        for block in blend(self.timeline, depth=self.depth):
             self.context.check_cancelled()
             yield block
             done += block.shape[1]
@@ -59,20 +59,26 @@ def run(params: MixParams, context: Context) -> None:
     if ITEM in context.completed:
         return
     sources = _look_at_sources(params, context)
-    timeline = plan(sources, fade_s=params.transition.duration or 0.0, sample_rate=params.sample_rate)
+    timeline = plan(
+        sources,
+        _transitions(params, len(sources)),
+        [partial(_bars, source) for source in sources],
+        sample_rate=params.sample_rate,
+    )
     for choice in params.formats:
         check_rate(f"mix.{choice.name}", timeline.sample_rate)
         check_length(f"mix.{choice.name}", encoding_of(choice), timeline.frames, timeline.channels)
-    for sentence in timeline.shortened:
+    for sentence in timeline.remarks:
         context.warn(sentence)
     _log_conversions(timeline, context)
     wide = any(source.info.subtype in ("PCM_32", "DOUBLE") for source in sources)
-    mix = Mix(timeline, params.transition.curve or "equal_power", "float64" if wide else "float32", context)
+    mix = Mix(timeline, "float64" if wide else "float32", context)
+    cuts = all(clip.joint.kind == "cut" for clip in timeline.clips)
 
-    level = _choose_level(params, mix)
+    level = _choose_level(params, mix, cuts)
     if level.warning:
         context.warn(level.warning)
-    untouched = params.transition.kind == "cut" and level == Level() and not timeline.converted
+    untouched = cuts and level == Level() and not timeline.converted
     shared = _shared_subtype(sources) if untouched else None
     files = [(context.workdir / f"mix.{choice.name}", encoding_of(choice, shared)) for choice in params.formats]
     columns = Columns(timeline.frames, PLOT_WIDTH)
@@ -110,6 +116,24 @@ def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
     return [Source(file, known[file.path]) for file in files]
 
 
+def _transitions(params: MixParams, pieces: int) -> list[Transition]:
+    """The transition after each piece but the last."""
+    own: dict[int, Transition] = {}
+    for number, between in enumerate(params.transitions, 1):
+        if between.after >= pieces:
+            raise Invalid(
+                f"transitions.{number}: there is no transition after piece {between.after} of {pieces}; "
+                f"the last is after {pieces - 1}"
+            )
+        own[between.after] = between
+    return [own.get(place, params.transition) for place in range(1, pieces)]
+
+
+def _bars(source: Source, sample_rate: int) -> Bars | None:
+    grid = read_grid(source.file)
+    return find_bars(grid, sample_rate, source.info.duration_s) if grid else None
+
+
 def _log_conversions(timeline: Timeline, context: Context) -> None:
     for source in timeline.converted:
         info = source.info
@@ -124,7 +148,7 @@ def _log_conversions(timeline: Timeline, context: Context) -> None:
         )
 
 
-def _choose_level(params: MixParams, mix: Mix) -> Level:
+def _choose_level(params: MixParams, mix: Mix, cuts: bool) -> Level:
     timeline = mix.timeline
     rate, channels = timeline.sample_rate, timeline.channels
 
@@ -139,7 +163,7 @@ def _choose_level(params: MixParams, mix: Mix) -> Level:
         return level_towards(meter.result(), params.loudness, params.ceiling, listen)
     # Integer samples laid end to end cannot pass full scale; sums, resampled edges and floating point can.
     integers = all(clip.source.info.subtype.startswith("PCM") for clip in timeline.clips)
-    if params.transition.kind == "cut" and integers and not timeline.converted:
+    if cuts and integers and not timeline.converted:
         return Level()
     return level_under(max(float(np.abs(block).max()) for block in mix.play("working")), params.ceiling)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
 from handlers.contract import Estimate, ItemRecord
-from handlers.mix.params import MixParams
+from handlers.mix.params import MixParams, Transition
 
 USUAL_RATE = 44_100
 USUAL_CHANNELS = 2
+USUAL_BAR_S = 2.0
 FLAC_SHARE = 0.7
 """Of the size of PCM: what dense music leaves."""
 MP3_VBR_KBPS = (245, 225, 190, 175, 165, 130, 115, 100, 85, 65)
@@ -27,12 +29,17 @@ def estimate(params: MixParams, inputs: Mapping[str, list[Estimate]]) -> Estimat
                 return Estimate(items=1)
             durations_s += [known.duration_s] * (1 if known.items is None else known.items)
     total_s = sum(durations_s)
-    fade_s = params.transition.duration or 0.0
-    for before_s, after_s in zip(durations_s, durations_s[1:], strict=False):
-        total_s -= min(fade_s, before_s / 2, after_s / 2)
+    own = {between.after: between for between in params.transitions}
+    for place, (before_s, after_s) in enumerate(pairwise(durations_s), 1):
+        total_s -= min(_overlap_s(own.get(place, params.transition)), before_s / 2, after_s / 2)
     rate = params.sample_rate or USUAL_RATE
     size_bytes = sum(_bytes_per_s(choice, rate) for choice in params.formats) * total_s
     return Estimate(items=1, duration_s=total_s, size_bytes=round(size_bytes))
+
+
+def _overlap_s(transition: Transition) -> float:
+    """Length of an overlap; of bars, whose tempo is not known before, at 120 BPM."""
+    return transition.duration or (transition.bars or 0) * USUAL_BAR_S
 
 
 def describe(item: ItemRecord) -> str:

@@ -52,7 +52,12 @@ def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None
     [
         ({"order": []}, "at least 1 item"),
         ({"order": "a"}, "valid list"),
-        ({"transition": {"kind": "beatmatch", "bars": 4}}, "'cut' or 'crossfade'"),
+        ({"transition": {"kind": "wipe"}}, "'cut', 'crossfade' or 'beatmatch'"),
+        ({"transition": {"kind": "beatmatch", "duration": 4}}, "a beatmatch has no duration"),
+        ({"transition": {"kind": "crossfade", "bass_swap": True}}, "a crossfade has no bass_swap"),
+        ({"transition": {"bars": 4, "duration": 4}}, "exclude each other"),
+        ({"transitions": [{"after": 1, "kind": "cut"}, {"after": 1}]}, "two follow piece 1"),
+        ({"transitions": [{"kind": "cut"}]}, "Field required"),
         ({"transition": {"kind": "cut", "duration": 2}}, "a cut has no duration"),
         ({"transition": {"kind": "cut", "curve": "linear"}}, "a cut has no curve"),
         ({"transition": {"duration": 0}}, "greater than 0"),

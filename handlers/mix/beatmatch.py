@@ -1,0 +1,162 @@
+"""Beat-matching: two pieces overlap for some bars, downbeat on downbeat, while the tempo of one becomes that of the other.
+
+Only the overlap is stretched; before and after it both pieces are their own samples. Inside it every beat of either
+piece is moved to a common beat, whose distance goes from the leaving piece's to the entering piece's. The bass changes
+hands on a downbeat in the middle, so that two kicks never add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.signal import firwin, oaconvolve
+
+from handlers.audio.crossfade import gains
+from handlers.audio.stretch import JOIN_S, MARGIN_S, warp
+from handlers.mix.bars import Bars
+
+REACH = 0.08
+"""Tempi may differ by so much: beyond it stretched drums are heard."""
+PHRASES = ((16, 8.0), (8, 6.0), (4, 3.0))
+"""A piece is best left at a bar that begins a phrase of so many: worth as much as so many bars of it."""
+CROSSOVER_HZ = 180.0
+SWAP_BEATS = 0.25
+"""How long the bass takes to change hands, before its downbeat."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """An overlap. Positions in samples at the mix's rate."""
+
+    leaving: tuple[float, ...]
+    """Beats of the leaving piece, in it; the first is where it begins to be stretched, the last where it is gone."""
+    entering: tuple[float, ...]
+    """The same number of beats of the entering piece, in it."""
+    target: tuple[float, ...]
+    """Where both go: from 0."""
+    swap: float
+    """Where the bass changes hands, counted like `target`."""
+
+    @property
+    def frames(self) -> int:
+        """Length of the overlap."""
+        return round(self.target[-1])
+
+
+def match(leaving: Bars, entering: Bars, bars: int, *, earliest: float) -> Match | str:
+    """Find where two pieces overlap.
+
+    Parameters
+    ----------
+    leaving, entering
+        Their beats.
+    bars
+        Length of the overlap in bars of the leaving piece.
+    earliest
+        The leaving piece plays on its own at least to this sample of it.
+
+    Returns
+    -------
+    match
+        Or, where there is none, why.
+    """
+    begin = _leave(leaving, bars, earliest)
+    if begin is None:
+        return f"the piece before has no {bars} whole bars left"
+    if len(entering.downbeats) <= bars:
+        return f"the piece after has {len(entering.downbeats) - 1} whole bars, not {bars}"
+    out = leaving.beats[leaving.downbeats[begin] : leaving.downbeats[begin + bars] + 1]
+    into = entering.beats[entering.downbeats[0] : entering.downbeats[bars] + 1]
+    if len(out) != len(into):
+        return f"{bars} bars are {len(out) - 1} beats before and {len(into) - 1} after: another meter"
+    ratio = float(np.diff(out).mean() / np.diff(into).mean())
+    if abs(ratio - 1) > REACH:
+        return f"its tempo is {100 * (ratio - 1):+.1f} % away, more than the {100 * REACH:g} % that may be stretched"
+    beats = len(out) - 1
+    blend = (np.arange(beats) + 0.5) / beats
+    steps = np.diff(out) * (1 - blend) + np.diff(into) * blend
+    target = np.concatenate([[0.0], np.cumsum(steps)])
+    middle = leaving.downbeats[begin + (bars + 1) // 2] - leaving.downbeats[begin]
+    return Match(tuple(out), tuple(into), tuple(target), float(target[middle]))
+
+
+def _leave(bars: Bars, count: int, earliest: float) -> int | None:
+    """The number of the downbeat at which a piece is best left for an overlap of `count` bars."""
+    last = len(bars.downbeats) - 1 - count
+    candidates = [number for number in range(last + 1) if bars.beats[bars.downbeats[number]] >= earliest]
+    if not candidates:
+        return None
+
+    def worth(number: int) -> float:
+        return number + next((bars for size, bars in PHRASES if number and number % size == 0), 0.0)
+
+    return max(candidates, key=worth)
+
+
+def span_of(points: tuple[float, ...], sample_rate: int) -> tuple[int, int]:
+    """From where to where a piece is needed to be warped by :func:`overlap`: its points and a margin."""
+    margin = round((MARGIN_S + JOIN_S) * sample_rate) + 2
+    return round(points[0]) - margin, round(points[-1]) + margin
+
+
+def overlap(
+    found: Match, leaving: np.ndarray, entering: np.ndarray, sample_rate: int, *, bass_swap: bool
+) -> np.ndarray:
+    """Play an overlap.
+
+    Parameters
+    ----------
+    found
+        From :func:`match`.
+    leaving, entering
+        ``(channels, samples)``: each piece's :func:`span_of` its points.
+    sample_rate
+        Hz.
+    bass_swap
+        Below 180 Hz only one of the two is heard at a time.
+
+    Returns
+    -------
+    audio
+        ``(channels, found.frames)``. It continues the leaving piece, and the entering piece continues it, sample on
+        sample.
+    """
+    out = _onto(found.leaving, found, leaving, sample_rate)
+    into = _onto(found.entering, found, entering, sample_rate)
+    join = round(JOIN_S * sample_rate)
+    first = span_of(found.leaving, sample_rate)[0]
+    own = leaving[:, round(found.leaving[0]) - first :][:, :join]
+    fade_out, fade_in = gains(join, "linear")
+    out[:, :join] = own * fade_out + out[:, :join] * fade_in
+    first = span_of(found.entering, sample_rate)[0]
+    own = entering[:, : round(found.entering[-1]) - first][:, -join:]
+    into[:, -join:] = into[:, -join:] * fade_out + own * fade_in
+    down, up = gains(found.frames, "equal_power")
+    if not bass_swap:
+        return out * down + into * up
+    low_out, low_into = _lows(out, sample_rate), _lows(into, sample_rate)
+    swap = round(SWAP_BEATS * found.frames / (len(found.target) - 1))
+    handed = np.clip((np.arange(found.frames) - found.swap + swap) / swap, 0.0, 1.0).astype(np.float32)
+    return (out - low_out) * down + (into - low_into) * up + low_out * (1 - handed) + low_into * handed
+
+
+def _onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Move a piece's beats onto the common ones; where they are there already, its samples are left alone."""
+    first = span_of(points, sample_rate)[0]
+    if np.ptp(np.asarray(points) - found.target) < 1.0:
+        start = round(points[0]) - first
+        return span[:, start : start + found.frames].copy()
+    return warp(span, sample_rate, [point - first for point in points], found.target)
+
+
+@lru_cache(maxsize=4)
+def _low_pass(sample_rate: int) -> np.ndarray:
+    # A tenth of a second: steep enough to tell a kick from a snare's body, and symmetrical, so that lows and the rest
+    # add up to what they came from.
+    return firwin(2 * round(0.025 * sample_rate) + 1, CROSSOVER_HZ, fs=sample_rate).astype(np.float32)
+
+
+def _lows(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    return oaconvolve(audio, _low_pass(sample_rate)[None], mode="same", axes=1).astype(np.float32)
