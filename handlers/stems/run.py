@@ -25,9 +25,10 @@ def run(params: StemsParams, context: Context) -> None:
         return
     try:
         style = load_style(context.config_dir / "styles", params.style)
-        _, model = read_manifest(context.config_dir / "models.yaml").resolve(params.model)
+        key, model = read_manifest(context.config_dir / "models.yaml").resolve(params.model)
     except (StyleError, ModelsError) as error:
         raise Invalid(str(error)) from error
+    params = params.model_copy(update={"model": key})  # What is made says what an alias stood for.
     play(_open(params, style, model, context), wanted, params, style, model, context)
 
 

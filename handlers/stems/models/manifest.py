@@ -40,7 +40,7 @@ class Weights(BaseModel):
     licence: str = ""
     folder: FileName
     """Where it lies, below ``models/``."""
-    files: Annotated[dict[FileName, Sha256], BeforeValidator(_without_hashes), Field(min_length=1)]
+    files: Annotated[dict[FileName, Sha256], BeforeValidator(_without_hashes)]
     """What has to be in there, and its SHA-256 as far as it is known."""
     one_of: Annotated[tuple[FileName, ...], Field(strict=False)] = ()
     """And one of these; the first that the hub has is fetched."""
@@ -53,6 +53,8 @@ class Weights(BaseModel):
     def _comes_from_somewhere(self) -> Weights:
         if bool(self.repository) == bool(self.local):
             raise ValueError("name where the weights come from: either `repository:` or `local:`")
+        if not self.files and not self.one_of:
+            raise ValueError("name the files that have to be there, under `files:`")
         return self
 
     @property

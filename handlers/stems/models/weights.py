@@ -91,6 +91,12 @@ class Shelves:
             elif fault := look_at(path):
                 yield f"{path} {fault}"
 
+    def expected(self, weights: Weights, name: str) -> str:
+        """The SHA-256 that a file must have, by ``models.yaml`` or as recorded when it came; empty: not known."""
+        record = read_records(self.own).get(weights.folder)
+        recorded = record.files.get(name) if record else None
+        return weights.files.get(name) or (recorded.sha256 if recorded else "")
+
     def assemble(self, model: Model, cache_dir: Path) -> Path:
         """A folder in which the model's weights have the names of their folders in ``models/``.
 

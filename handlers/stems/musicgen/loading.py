@@ -13,7 +13,7 @@ import torch
 
 from handlers.contract import Context, Invalid
 from handlers.stems.models.manifest import Model
-from handlers.stems.models.weights import CODEC, STATE, codec_pointer, models_folder
+from handlers.stems.models.weights import files_of, shelves
 from handlers.stems.musicgen.checkpoint import MusicGen, load_musicgen
 from handlers.stems.musicgen.decoder import Decoder
 from handlers.stems.musicgen.library import T5Conditioner
@@ -47,7 +47,7 @@ class Loaded:
 
 def state_file(model: Model, context: Context) -> Path:
     """The file of the language model itself; it must be there."""
-    return _weight_files(model, models_folder(context.config_dir))[0]
+    return _find_files(model, context)[1][0]
 
 
 def load(model: Model, context: Context, plan: Plan) -> Loaded:
@@ -69,9 +69,8 @@ def load(model: Model, context: Context, plan: Plan) -> Loaded:
     OutOfMemory
         When it does not fit.
     """
-    models = models_folder(context.config_dir)
+    models, paths = _find_files(model, context)
     folder = models / model.weights[0].folder
-    paths = _weight_files(model, models)
     state = tuple((str(path), *_state(path)) for path in paths)
     warm = context.models.get(WARM)
     if isinstance(warm, Loaded) and (warm.made_from, warm.device, warm.held_as) == (state, plan.device, plan.held_as):
@@ -81,6 +80,7 @@ def load(model: Model, context: Context, plan: Plan) -> Loaded:
     _make_room(plan, context)
     context.progress("loading", 0)
     sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths if path.suffix != ".json"}
+    _compare(sha256, model, models, context)
     context.log("loading weights", folder=str(folder), device=plan.device)
     musicgen = patiently(lambda: load_musicgen(folder, models, plan.device, plan.held_as), context.check_cancelled)
     for conditioner in musicgen.lm.condition_provider.conditioners.values():
@@ -89,6 +89,19 @@ def load(model: Model, context: Context, plan: Plan) -> Loaded:
     loaded = Loaded(musicgen, state, sha256, plan.device, plan.held_as)
     context.models[WARM] = loaded
     return loaded
+
+
+def _compare(sha256: dict[str, str], model: Model, models: Path, context: Context) -> None:
+    """Refuse a file that is not the one that was fetched."""
+    places = shelves(context.config_dir)
+    for weights in model.weights:
+        for place in (f"{weights.folder}/{name}" for name in (*weights.files, *weights.one_of)):
+            expected = places.expected(weights, Path(place).name)
+            if expected and sha256.get(place, expected) != expected:
+                raise Invalid(
+                    f"{models / place} is damaged: its SHA-256 is {sha256[place]} and must be {expected}; "
+                    "`drophammer check` on the job prints the command that fetches it again"
+                )
 
 
 def _make_room(plan: Plan, context: Context) -> None:
@@ -104,22 +117,14 @@ def _make_room(plan: Plan, context: Context) -> None:
     context.warn(f"{need / 1e9:.1f} GB of memory, as estimated, did not become free; it is tried all the same")
 
 
-def _weight_files(model: Model, models: Path) -> list[Path]:
-    own = models / model.weights[0].folder
-    paths = [own / STATE, own / CODEC]
-    if pointed_to := codec_pointer(own / CODEC):
-        paths += _contents(models / Path(pointed_to).name)
-    for weights in model.weights[1:]:
-        if not weights.if_pointed_to:
-            paths += _contents(models / weights.folder)
-    for path in paths:
-        if not path.is_file():
-            raise Invalid(f"{path} is not here; `drophammer check` on the job prints the command that fetches it")
-    return paths
-
-
-def _contents(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.suffix in (".bin", ".json", ".safetensors", ".model"))
+def _find_files(model: Model, context: Context) -> tuple[Path, list[Path]]:
+    """A folder where the model's weights have their names of ``models/``, and all their files, its own first."""
+    known = shelves(context.config_dir)
+    if missing := known.missing(model):
+        names = ", ".join(weights.name for weights in missing)
+        raise Invalid(f"{names}: not here; `drophammer check` on the job prints the command that fetches it")
+    models = known.assemble(model, context.cache_dir)
+    return models, [path for weights in known.needed(model) for path in files_of(weights, models / weights.folder)]
 
 
 def _state(path: Path) -> tuple[int, int, int]:
