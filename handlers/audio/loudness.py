@@ -88,7 +88,9 @@ def measure(audio: np.ndarray, sample_rate: int) -> Loudness:
     """Measure ``(channels, samples)``, full scale ±1, at `sample_rate` Hz."""
     audio = np.atleast_2d(audio)
     meter = Meter(sample_rate, audio.shape[0])
-    meter.feed(audio)
+    # In pieces: it is handed over interleaved, and a copy of a long recording is a lot of memory.
+    for start in range(0, audio.shape[1], 1 << 18):
+        meter.feed(audio[:, start : start + (1 << 18)])
     return meter.result()
 
 

@@ -97,7 +97,8 @@ class Delivery:
             "genre": self.style.family,
             "license": self.model.licence,
             "software": "Drophammer",
-            "comment": json.dumps({"drophammer": made}, ensure_ascii=False),
+            # In ASCII: libsndfile marks the UTF-8 of an MP3's tags as Latin-1.
+            "comment": json.dumps({"drophammer": made}),
         }
 
     def _facts(self, finished: Finished) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from handlers.audio.loop import cut_loop
 from handlers.audio.loudness import Loudness, measure
 from handlers.audio.resample import resample
 from handlers.audio.seam import Seam, measure_seam
+from handlers.contract import Invalid
 from handlers.stems.backend import Take
 from handlers.stems.lengths import bar_s, fade_s, in_bars, whole_bars
 from handlers.stems.params import StemsParams
@@ -64,7 +65,7 @@ def fit(take: Take, params: StemsParams) -> Fitted:
     if take.grid:
         cut, grid, seam = _cut_known(audio, layers, take.grid, params, facts)
     else:
-        cut, grid, seam = _cut_heard(audio, take, params, facts)
+        cut, grid, seam = _cut_heard(audio, layers, take, params, facts)
     audio, layers, planned = cut
     loudness = measure(audio, rate)
     gain_db = min(0.0, SAFE_DBTP - loudness.true_peak_dbtp) if loudness.true_peak_dbtp > CEILING_DBTP else 0.0
@@ -111,23 +112,22 @@ def _wrap(loop: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 
 def _cut_heard(
-    audio: np.ndarray, take: Take, params: StemsParams, facts: dict[str, Any]
+    audio: np.ndarray, layers: dict[str, np.ndarray], take: Take, params: StemsParams, facts: dict[str, Any]
 ) -> tuple[Cut, dict[str, Any] | None, Seam | None]:
     """Cut what a model played, whose beats have to be heard."""
-    rate, length, start, grid, tempo_bpm = (
-        params.sample_rate,
-        round(params.duration * params.sample_rate),
-        0,
-        None,
-        None,
-    )
+    rate = params.sample_rate
+    length = round(params.duration * rate)
+    if not in_bars(params) and not params.loop:
+        return (audio[:, :length], {name: layer[:, :length] for name, layer in layers.items()}, length), None, None
+    if layers:
+        raise Invalid("layers cannot be snapped or looped without a grid that is known; leave `layers` out")
+    start, grid, tempo_bpm = 0, None, None
     if in_bars(params):
         from handlers.stems.snap import snap  # The tracker, which only this needs.
 
         snapped = snap(audio, rate, params, take.facts.get("asked_tempo_bpm"))
-        audio, length, start, grid, tempo_bpm = (
-            snapped.audio, snapped.length, snapped.start, snapped.grid, snapped.tempo_bpm,
-        )  # fmt: skip
+        audio, length, start = snapped.audio, snapped.length, snapped.start
+        grid, tempo_bpm = snapped.grid, snapped.tempo_bpm
         facts.update(snapped.facts)
     if not params.loop:
         return (audio[:, start : start + length], {}, length), grid, None

@@ -140,8 +140,8 @@ def measure(fitted: Fitted, params: StemsParams, style: Style) -> dict[str, floa
         "true_peak": fitted.loudness.true_peak_dbtp,
         "dc": defects.measure_dc(audio),
         "clipping": fitted.flat_tops,
-        # A transition is meant to rise: its drift is only what every part of it does.
-        "drift": drift and (drift.shared_lu if style.character.form == "transition" else drift.loudest_lu),
+        # Where the form itself is slow change or a rise, only what every part of it shares is drift.
+        "drift": drift and (drift.loudest_lu if style.character.form == "track" else drift.shared_lu),
         "tempo": None if tempo_error is None else 100 * tempo_error,
         "seam": fitted.seam and float(len(list(fitted.seam.faults()))),
     }

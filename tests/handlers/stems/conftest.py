@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from handlers.contract import World
+from handlers.stems.acceptance import Verdict, judge
+from handlers.stems.backend import Request
+from handlers.stems.fit import fit
+from handlers.stems.instrument.backend import open_instrument
 from handlers.stems.instrument.render import Rendered, render
+from handlers.stems.models.manifest import read_models
+from handlers.stems.params import StemsParams
 from handlers.stems.styles import Style, load_style
+from handlers.stems.takes import measure
 
 CONFIG = Path(__file__).parents[3] / "config"
 
@@ -40,3 +47,17 @@ def stems_context(context_factory: Callable) -> Callable:
         return context
 
     return make
+
+
+@pytest.fixture
+def instrument(stems_context: Callable) -> Callable[[str, float], Verdict]:
+    """The verdict over a stem of the built-in instrument."""
+
+    def judged(name: str, duration_s: float) -> Verdict:
+        params = StemsParams.model_validate({"style": name, "duration": duration_s})
+        found = load_style(CONFIG / "styles", name)
+        model = read_models(CONFIG / "models.yaml")["procedural"]
+        (take,) = open_instrument(params, found, model, stems_context(seed=7)).play([Request(1)], lambda done: None)
+        return judge(measure(fit(take, params), params, found))
+
+    return judged
