@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from daemon import VERSION
+from daemon import VERSION, kept
 from daemon.core import Core
 from daemon.events import Command
 from daemon.jobs import ENDED, WAITING, timestamp
@@ -37,7 +37,7 @@ class Commands:
         self.core = core
         self.service = service
         self.known = {
-            name: getattr(self, name) for name in ("ping", "status", "cancel", "retry", "pause", "resume", "stop")
+            name: getattr(self, name) for name in ("ping", "status", "cancel", "retry", "keep", "pause", "resume", "stop")
         }
 
     def handle(self, event: Command) -> None:
@@ -155,16 +155,16 @@ class Commands:
             raise Refused(
                 f"{job} is {row['state']}: only failed and cancelled jobs are retried (submit its job.yaml to run it again)"
             )
-        kept = (core.outbox.staging / job).exists()
-        if not kept and core.obstacle:  # What was finished may only be out of sight.
+        staged = (core.outbox.staging / job).exists()
+        if not staged and core.obstacle:  # What was finished may only be out of sight.
             raise Refused(f"{job} is not retried now: {core.obstacle}")
-        if not kept:
+        if not staged:
             core.ledger.connection.execute("DELETE FROM artifacts WHERE job_id = ?", (job,))
             # What a step goes over is made anew and may differ: its runs are laid out again then.
             gone = "SELECT runs.id FROM runs JOIN steps ON steps.id = step_id WHERE runs.job_id = ? AND for_each IS NOT NULL"
             core.ledger.connection.execute(f"DELETE FROM attempts WHERE run_id IN ({gone})", (job,))
             core.ledger.connection.execute(f"DELETE FROM runs WHERE id IN ({gone})", (job,))
-        again = "state != 'done'" if kept else "1"
+        again = "state != 'done'" if staged else "1"
         core.ledger.connection.execute(
             f"UPDATE runs SET state = ?, finished_at = NULL WHERE job_id = ? AND {again} "
             f"AND step_id IN (SELECT id FROM steps WHERE job_id = runs.job_id AND {again})",
@@ -189,9 +189,30 @@ class Commands:
         )
         self.service.progress.count_failures(job)
         self.place_runs()
-        log.info("retried", job_id=job, kept_finished_items=kept)
+        log.info("retried", job_id=job, kept_finished_items=staged)
         self.service.readiness.look(job)
-        return {"job": job, "kept": kept}
+        return {"job": job, "kept": staged}
+
+    def keep(self, job: str, items: str, drop: str | None = None) -> dict[str, Any]:
+        """Mark finished items (labels with spaces between), so that `again` takes them over; with `drop` no longer."""
+        self._job(job)
+        ledger, there = self.core.ledger, kept.finished(self.core.ledger.connection, job)
+        for label in items.split():
+            entry = there.get(label)
+            if entry is None:
+                raise Refused(f"{job} has no finished item {label!r}; there are {kept.listed(there)}")
+            if entry.many_runs:
+                raise Refused(f"{label} is made from another item (for_each), and anew with it: keep that one")
+        for entry in [there[label] for label in items.split()]:
+            if drop:
+                mark = (job, entry.step, entry.item)
+                ledger.connection.execute("DELETE FROM kept WHERE job_id = ? AND step = ? AND item = ?", mark)
+            else:
+                columns = {"step": entry.step, "item": entry.item, "kept_at": self.core.stamp()}
+                ledger.insert("kept", replace=True, job_id=job, **columns)
+        now = [entry.label for entry in kept.finished(ledger.connection, job).values() if entry.kept]
+        log.info("items kept", job_id=job, kept=now)
+        return {"job": job, "kept": now}
 
     # --- lanes ---
 

@@ -38,6 +38,23 @@ class ProbeParams(Params):
 HANDLER = Handler(name="probe", summary="a handler for tests", params=ProbeParams, run="tests.probes:run")
 
 
+class TunedParams(Params):
+    tempo: float | list[float] | None = None
+    key: str | None = None
+    items: int = 1
+
+
+TUNED = Handler(name="tuned", summary="makes items with a tempo", params=TunedParams, run="tests.probes:run_tuned")
+
+
+def run_tuned(params: TunedParams, context) -> None:
+    for item in range(1, params.items + 1):
+        if item not in context.completed:
+            path = context.workdir / f"{item}.txt"
+            path.write_text(f"{context.seed} {item}")
+            context.emit(item, path, tempo_bpm=123.5, key="F# minor")
+
+
 def run(params: ProbeParams, context) -> None:
     if params.stamp:
         with open(params.stamp, "a") as file:

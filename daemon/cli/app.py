@@ -30,6 +30,8 @@ PANELS = {
         "logs": "daemon.cli.logs:logs",
         "cancel": "daemon.cli.write:cancel",
         "retry": "daemon.cli.write:retry",
+        "keep": "daemon.cli.write:keep",
+        "again": "daemon.cli.again:again",
     },
     "Daemon": {
         "demo": "daemon.cli.demo:demo",

@@ -171,7 +171,8 @@ def read_steps(connection: sqlite3.Connection, job_id: str) -> list[dict[str, An
 def read_files(connection: sqlite3.Connection, paths: Paths, job: dict[str, Any]) -> list[dict[str, Any]]:
     """Every file a job has finished, with the place where it lies now: published, or still staged."""
     rows = connection.execute(
-        "SELECT steps.name AS step, runs.ordinal AS run, item, kind, label, artifacts.path, published, size_bytes, facts"
+        "SELECT steps.name AS step, runs.ordinal AS run, item, kind, label, artifacts.path, published, size_bytes, facts,"
+        " EXISTS (SELECT 1 FROM kept WHERE kept.job_id = steps.job_id AND kept.step = steps.name AND kept.item = artifacts.item) AS kept"
         " FROM artifacts JOIN runs ON runs.id = artifacts.run_id JOIN steps ON steps.id = runs.step_id"
         " WHERE artifacts.job_id = ? ORDER BY steps.position, runs.ordinal, item, kind <> 'primary', artifacts.id",
         (job["id"],),
@@ -189,6 +190,7 @@ def read_files(connection: sqlite3.Connection, paths: Paths, job: dict[str, Any]
                 "name": row["published"],
                 "path": str(place),
                 "there": place.exists(),
+                "kept": bool(row["kept"]),
                 "facts": json.loads(row["facts"]),
             }
         )

@@ -24,7 +24,7 @@ def show(
 
     Files of a running job lie in the outbox's staging folder and can be played there; when the job is done they are
     in its own folder. JSON: the keys of `status JOB`, and document, attempts, files (step, run, item, kind, label,
-    size_bytes, name, path, there, facts).
+    size_bytes, name, path, there, kept, facts).
 
     Example: ./drophammer show latest
     """
@@ -79,7 +79,8 @@ def _print(facts: dict[str, Any]) -> None:
         for file in facts["files"]:
             if file["step"] == step["name"] and file["kind"] != "sidecar":
                 gone = "" if file["there"] else "  (gone)"
-                print(f"  {terminal.safe(file['path'])}{gone}  {_measurements(file)}".rstrip())
+                kept = "  (kept)" if file["kept"] and file["kind"] == "primary" else ""
+                print(f"  {terminal.safe(file['path'])}{gone}{kept}  {_measurements(file)}".rstrip())
 
 
 def _print_attempt(attempt: dict[str, Any]) -> None:

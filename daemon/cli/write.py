@@ -115,6 +115,28 @@ def retry(job: Job) -> None:
     print(f"{found} is queued again")
 
 
+def keep(
+    job: Job,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="Finished items: beds/3, seed-7/beds/3.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Do not keep them any more.")] = False,
+) -> None:
+    """Mark finished items as kept: `again` takes them over as they are, and makes all else anew.
+
+    Example: ./drophammer keep latest beds/3 beds/5
+    """
+    from daemon.control import ask
+    from daemon.settings import locate
+
+    paths = locate()
+    found = find_job(paths, open_ledger(paths), job)
+    if isinstance(found, Outside):
+        raise CommandError(f"{found.id} is {found.state}: it has finished nothing", NO)
+    kept = ask(paths, {"do": "keep", "job": found, "items": " ".join(items), "drop": "yes" if drop else None})["kept"]
+    print(f"{found} keeps {', '.join(kept)}" if kept else f"{found} keeps nothing")
+    if kept and terminal.is_terminal():
+        terminal.note(f"the rest anew: ./drophammer again {found}")
+
+
 def pause(
     lane: Lane = None,
     until: Annotated[
