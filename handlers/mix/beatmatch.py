@@ -20,7 +20,9 @@ from handlers.mix.bars import Bars
 REACH = 0.08
 """Tempi may differ by so much: beyond it stretched drums are heard."""
 PHRASES = ((16, 8.0), (8, 6.0), (4, 3.0))
-"""A piece is best left at a bar that begins a phrase of so many: worth as much as so many bars of it."""
+"""A piece is best left at a bar that begins a phrase of so many: worth as much as so many bars of it, ..."""
+GIVEN_UP = 1 / 8
+"""... but no more of the piece is given up for it than this share: a short passage ends with what it leads to."""
 CROSSOVER_HZ = 180.0
 SWAP_BEATS = 0.25
 """How long the bass takes to change hands, before its downbeat."""
@@ -90,7 +92,8 @@ def _leave(bars: Bars, count: int, earliest: float) -> int | None:
         return None
 
     def worth(number: int) -> float:
-        return number + next((bars for size, bars in PHRASES if number and number % size == 0), 0.0)
+        phrase = next((value for size, value in PHRASES if number % size == 0), 0.0)
+        return number + (phrase if last - number <= GIVEN_UP * len(bars.downbeats) else 0.0)
 
     return max(candidates, key=worth)
 

@@ -210,7 +210,7 @@ def test_a_piece_is_left_at_a_phrase_where_one_is_near() -> None:
     def bars(count: int) -> Any:
         return find_bars(piece("a", 120, count)[1], RATE, count * 2.0)
 
-    for count, begin in ((32, 24), (30, 16), (31, 16), (20, 12), (9, 1)):
+    for count, begin in ((32, 24), (30, 20), (31, 20), (20, 12), (15, 7), (9, 1)):
         found = match(bars(count), bars(16), 8, earliest=0.0)
         assert isinstance(found, Match)
         assert found.leaving[0] / RATE / 2 == pytest.approx(begin, abs=1e-6), count
