@@ -151,19 +151,17 @@ class NoiseBands:
     loops: np.ndarray
     centres_hz: np.ndarray
 
-    def swept(self, frequency_hz: np.ndarray, width_octaves: float, offset: int, block: int = 256) -> np.ndarray:
-        """Return ``(2, samples)`` of noise whose centre follows `frequency_hz`, read from the loops at `offset`.
+    def swept(self, knots_hz: np.ndarray, every: int, samples: int, width_octaves: float, offset: int) -> np.ndarray:
+        """Return ``(2, samples)`` of noise whose centre runs through `knots_hz`, read from the loops at `offset`.
 
-        The centre is evaluated every `block` samples and joined linearly.
+        The knots lie `every` samples apart, from the first sample to the last or beyond.
         """
-        samples = len(frequency_hz)
-        # The last knot stands for the rest of its block: where the next stretch goes on, this one has arrived.
-        knots = np.log2(np.append(frequency_hz[::block], frequency_hz[-1]))
+        octaves = np.log2(knots_hz)
         output = np.zeros((2, samples), np.float32)
         for loop, centre in zip(self.loops, np.log2(self.centres_hz), strict=True):
-            weight = np.exp(-(((knots - centre) / width_octaves) ** 2))
+            weight = np.exp(-(((octaves - centre) / width_octaves) ** 2))
             if weight.max() > 0.02:
-                output += ramp(weight, block, 0, samples) * read_loop(loop, offset, samples)
+                output += ramp(weight, every, 0, samples) * read_loop(loop, offset, samples)
         return output
 
 

@@ -18,8 +18,10 @@ from handlers.stems.styles import Character
 from handlers.stems.theory import LOWEST_BASS, frequency, pitch
 
 _PANS = {"anvil": -0.45, "pipe": 0.5, "plate": 0.1, "closed": 0.22, "open": -0.18, "high": -0.3, "low": 0.3}
+KNOT = 2048
+"""Samples between two looks at how open the filters are."""
 _VARIATIONS = {"impact": 2, "metal": 3}
-"""One-shots of each sound, 5 where nothing else is said: enough that neighbours differ, few enough to make quickly."""
+"""One-shots of each sound, 4 where nothing else is said: enough that neighbours differ, few enough to make quickly."""
 _LEVELS = 8
 """Steps of a filter's opening in which plucked notes are made, once each."""
 
@@ -71,11 +73,9 @@ class Players:
         level = section.energy * (1 - 0.5 * rising) + rising * done - falling * done * section.energy + 0.07 * slow
         return min(1.0, max(0.05, level))
 
-    def _openings(self, event: Event, first: int, last: int, every: int) -> np.ndarray:
-        """The opening over a stretch of an event, read at every so many samples of it: ``(last - first,)``."""
-        begin = first // every * every
-        values = [self.opening(event.start + knot) for knot in range(begin, last + every, every)]
-        return bus.ramp(values, every, first - begin, last - begin)
+    def _openings(self, event: Event, first: int, last: int) -> list[float]:
+        """The opening over a stretch of an event, read at every `KNOT` samples of it and once after its end."""
+        return [self.opening(event.start + frame) for frame in range(first, last + KNOT, KNOT)]
 
     def _whole(self, part: str, event: Event, sound: np.ndarray, gain: float = 1.0, pan: float = 0.0) -> Voice:
         # Equal power, and unity in the middle.
@@ -83,38 +83,39 @@ class Players:
         sides = [gain * math.sqrt(2) * side(angle) for side in (math.cos, math.sin)]
         return Voice(part, event.start, sound.shape[1], lambda first, last: sound[:, first:last], *sides, event.send)
 
-    def _one_shots(self, part: str, kind: str) -> list[np.ndarray]:
-        rng, character, common = self.place.stream(part, kind), self.character, self.score.common
+    def _one_shot(self, part: str, kind: str, variation: int) -> np.ndarray:
+        """Make one of a sound's variations; each has its own stream, so that those not heard need not be made."""
+        rng, character, common = self.place.stream(part, kind, str(variation)), self.character, self.score.common
         tone_hz = frequency(pitch(common.key, common.scale, 0, LOWEST_BASS))
-        make: Callable[[], np.ndarray] = {
-            "kick": lambda: percussion.kick(character, min(tone_hz, 58.0), rng, self.sample_rate),
-            "snare": lambda: percussion.snare(character, rng, self.sample_rate),
-            "toms": lambda: percussion.tom(character, kind, rng, self.sample_rate),
-            "hats": lambda: percussion.hat(character, kind, rng, self.sample_rate),
-            "metal": lambda: percussion.metal(character, kind, rng, self.sample_rate),
-            "impact": lambda: percussion.boom(character, min(tone_hz, 50.0), rng, self.sample_rate),
-        }[part]
-        return [make() for _ in range(_VARIATIONS.get(part, 5))]
+        if part == "kick":
+            return percussion.kick(character, min(tone_hz, 58.0), rng, self.sample_rate)
+        if part == "impact":
+            return percussion.boom(character, min(tone_hz, 50.0), rng, self.sample_rate)
+        if part == "snare":
+            return percussion.snare(character, rng, self.sample_rate)
+        make = {"toms": percussion.tom, "hats": percussion.hat, "metal": percussion.metal}[part]
+        return make(character, kind, rng, self.sample_rate)
 
     def _hits(self, part: str) -> Iterator[Voice]:
-        rng, events = self.place.stream(part, "choice"), self.score.events[part]
-        shots = {kind: self._one_shots(part, kind) for kind in sorted({event.kind for event in events})}
+        rng = self.place.stream(part, "choice")
+        shot = cache(lambda kind, variation: self._one_shot(part, kind, variation))
+        rumble = cache(lambda variation: self._rumble(shot("", variation), variation))
         # A clap is short where a gated snare is long; far away in a drift even an impact is soft.
         balance = 1.7 if (part, self.character.snare) == ("snare", "clap") else 1.0
         balance *= 0.5 if self.still else 1.0
-        rumbles = []
-        if part == "kick" and self.character.weight > 0.5 and not self.still:
-            beat_s = 60 / self.score.common.tempo_bpm
-            rng_rumble = self.place.stream("rumble")
-            rumbles = [percussion.rumble(shot, beat_s, rng_rumble, self.sample_rate) for shot in shots.get("", [])]
-        for event in events:
-            choice = int(rng.integers(len(shots[event.kind])))
+        rumbling = part == "kick" and self.character.weight > 0.5 and not self.still
+        for event in self.score.events[part]:
+            variation = int(rng.integers(_VARIATIONS.get(part, 4)))
             gain = event.velocity**1.3 * balance
             pan = _PANS.get(event.kind, 0.0) * self.character.width
-            yield self._whole(part, event, shots[event.kind][choice], gain, pan)
+            yield self._whole(part, event, shot(event.kind, variation), gain, pan)
             # The rumble belongs to full sections; where it always played, nothing would drop.
-            if rumbles and self.score.section_at(event.start).energy > 0.6:
-                yield self._whole("rumble", event, rumbles[choice], 2 * (self.character.weight - 0.4) * gain)
+            if rumbling and self.score.section_at(event.start).energy > 0.6:
+                yield self._whole("rumble", event, rumble(variation), 2 * (self.character.weight - 0.4) * gain)
+
+    def _rumble(self, kick: np.ndarray, variation: int) -> np.ndarray:
+        beat_s = 60 / self.score.common.tempo_bpm
+        return percussion.rumble(kick, beat_s, self.place.stream("rumble", str(variation)), self.sample_rate)
 
     def _bass(self, part: str) -> Iterator[Voice]:
         rng = self.place.stream("bass", "glide")
@@ -158,7 +159,8 @@ class Players:
             loops = chords.loops(part, event.pitch)
 
             def read(first: int, last: int, event: Event = event, loops: np.ndarray = loops) -> np.ndarray:
-                return tones.held(event, loops, self._openings(event, first, last, 2048), first, attack, release)
+                opening = bus.ramp(self._openings(event, first, last), KNOT, 0, last - first)
+                return tones.held(event, loops, opening, first, attack, release)
 
             yield Voice(part, event.start, event.length + release, read, send=event.send)
 
@@ -168,8 +170,8 @@ class Players:
             if event.kind == "air":
 
                 def read(first: int, last: int, event: Event = event) -> np.ndarray:
-                    drift = 2.5 * self._openings(event, first, last, 8192) - 1.5
-                    return tones.air(event, self.bands, drift, first, edge)
+                    drift = 2.5 * np.array(self._openings(event, first, last)) - 1.5
+                    return tones.air(event, self.bands, drift, KNOT, first, last, edge)
 
                 yield Voice(part, event.start, event.length, read, gain, gain, event.send)
             elif event.kind == "steam":

@@ -12,6 +12,8 @@ from handlers.stems.instrument.score import Common, Event
 from handlers.stems.styles import Character
 from handlers.stems.theory import frequency
 
+KNOT = 256
+"""Samples between two centres of moving noise."""
 TABLE = 1 << 18
 """Samples of a pad's loop: 5.9 s, no multiple of a bar, so that no two bars read the same part of it."""
 
@@ -190,48 +192,53 @@ def held(event: Event, loops: np.ndarray, opening: np.ndarray, first: int, attac
 
 def riser(event: Event, bands: NoiseBands, character: Character, step_frames: float, sample_rate: int) -> np.ndarray:
     """Noise whose centre climbs five octaves, chopped ever faster, with a saw that climbs two octaves beneath it."""
-    done = np.linspace(0, 1, event.length, dtype=np.float32)
-    noise = bands.swept(220 * 2.0 ** (5.2 * done**1.3), 0.9, event.start)
+    samples = event.length
+    noise = bands.swept(220 * 2.0 ** (5.2 * _knots(samples) ** 1.3), KNOT, samples, 0.9, event.start)
+    done = np.linspace(0, 1, samples, dtype=np.float32)
     # Chopped in eighths, then sixteenths, then thirty-seconds; the chop deepens as it climbs.
-    steps = np.arange(event.length, dtype=np.float32) / np.float32(step_frames)
+    steps = np.arange(samples, dtype=np.float32) / np.float32(step_frames)
     place = (steps / np.where(done < 0.5, np.float32(2), np.where(done < 0.8, np.float32(1), np.float32(0.5)))) % 1
     chop = 1 - np.float32(0.7) * done * np.minimum(1, place * np.float32(1.4)) ** 2
-    hz = frequency(event.pitch) * 2.0 ** (2 * done.astype(np.float64) ** 2)
-    phase = np.cumsum(hz) / sample_rate
+    phase = np.cumsum(np.exp2(2 * done * done), dtype=np.float64) * (frequency(event.pitch) / sample_rate)
     bank = filtered_wave("saw", 2.0, 24)
     tone = np.stack([play(bank, phase * detune, 2 + 14 * done) for detune in (0.996, 1.004)])
-    level = done**1.6 * np.float32(event.velocity)
-    level[-round(0.01 * sample_rate) :] *= np.linspace(1, 0, round(0.01 * sample_rate))
-    return ((0.5 * noise + (0.12 + 0.2 * character.drive) * tone) * level * chop).astype(np.float32)
+    level = done ** np.float32(1.6) * np.float32(event.velocity)
+    level[-round(0.01 * sample_rate) :] *= np.linspace(1, 0, round(0.01 * sample_rate), dtype=np.float32)
+    return (np.float32(0.5) * noise + np.float32(0.12 + 0.2 * character.drive) * tone) * (level * chop)
 
 
 def sink(event: Event, bands: NoiseBands) -> np.ndarray:
     """Noise whose centre falls from air to floor while it fades: the opposite of a riser."""
+    noise = bands.swept(7000 * 2.0 ** (-5 * _knots(event.length) ** 0.7), KNOT, event.length, 0.9, event.start)
     done = np.linspace(0, 1, event.length, dtype=np.float32)
-    return (
-        bands.swept(7000 * 2.0 ** (-5 * done**0.7), 0.9, event.start)
-        * (1 - done) ** 1.5
-        * np.float32(0.5 * event.velocity)
-    )
+    return noise * ((1 - done) ** np.float32(1.5) * np.float32(0.5 * event.velocity))
 
 
 def steam(event: Event, bands: NoiseBands, sample_rate: int) -> np.ndarray:
     """A short burst of pressured air that closes quickly."""
-    time = np.arange(event.length + round(0.15 * sample_rate), dtype=np.float32) / np.float32(sample_rate)
-    envelope = np.minimum(1, time / 0.03) * np.exp(-time / np.float32(0.12))
+    samples = event.length + round(0.15 * sample_rate)
+    time = np.arange(samples, dtype=np.float32) / np.float32(sample_rate)
+    envelope = np.minimum(1, time / np.float32(0.03)) * np.exp(-time / np.float32(0.12))
     envelope[-256:] *= np.linspace(1, 0, 256, dtype=np.float32)
-    return bands.swept(2500 + 5500 * np.exp(-time / 0.1), 0.7, event.start) * envelope * np.float32(event.velocity)
+    closing = 2500 + 5500 * np.exp(-_knots(samples) * samples / sample_rate / 0.1)
+    return bands.swept(closing, KNOT, samples, 0.7, event.start) * envelope * np.float32(event.velocity)
 
 
-def air(event: Event, bands: NoiseBands, drift: np.ndarray, first: int, edge: int) -> np.ndarray:
-    """Return a stretch of steady machine air, from sample `first` of the event on.
+def air(event: Event, bands: NoiseBands, drift: np.ndarray, every: int, first: int, last: int, edge: int) -> np.ndarray:
+    """Return a stretch of steady machine air, from sample `first` to `last` of the event.
 
-    Its centre wanders with `drift` (octaves around 1.2 kHz, ``(samples,)``); it comes and goes within `edge` samples.
+    Its centre wanders with `drift`, octaves around 1.2 kHz at every so many samples; it comes and goes within `edge`
+    samples.
     """
-    time = np.arange(first, first + len(drift), dtype=np.float32)
+    time = np.arange(first, last, dtype=np.float32)
     edge = max(1, min(edge, event.length // 2))
     gate = np.clip(np.minimum(time, event.length - 1 - time) / np.float32(edge), 0, 1) * np.float32(event.velocity)
-    return bands.swept(1200 * 2.0**drift, 1.1, event.start + first, block=2048) * gate
+    return bands.swept(1200 * 2.0**drift, every, last - first, 1.1, event.start + first) * gate
+
+
+def _knots(samples: int) -> np.ndarray:
+    """How far a sound is, 0..1, at every 256th sample and once after its end."""
+    return np.minimum(1.0, np.arange(0, samples + KNOT, KNOT) / samples)
 
 
 def _harmonics(hz: float, top_hz: float, sample_rate: int) -> int:
