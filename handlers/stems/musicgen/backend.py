@@ -17,9 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from handlers.audio import files, picture
-from handlers.audio.loudness import measure
-from handlers.audio.resample import resample
 from handlers.contract import Context, Invalid
 from handlers.stems.backend import Pulse, Request, Take
 from handlers.stems.models.manifest import Model
@@ -239,66 +236,3 @@ class MusicGenBackend:
         process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         card = f"{torch.cuda.max_memory_reserved() / 1e9:.2f} GB of the GPU, " if self.plan.device == "cuda" else ""
         return f"peak memory: {card}{process / 1e9:.2f} GB of the process since it started"
-
-
-SAMPLE_RATE = 44_100
-PEAK_DBFS = -1.0
-"""Louder than this is turned down as a whole; nothing is turned up."""
-
-
-def run(params: StemsParams, style: Style, model: Model, context: Context) -> None:
-    """Deliver `params.count` stems; goes as soon as :mod:`handlers.stems.run` delivers what any backend plays."""
-    wanted = [item for item in range(1, params.count + 1) if item not in context.completed]
-    if not wanted:
-        return
-    backend = open_musicgen(params, style, model, context)
-    for item in wanted:
-
-        def pulse(done: float, item: int = item) -> None:
-            context.check_cancelled()
-            context.progress("working", item - 1 + 0.9 * done, params.count, "stems")
-
-        (take,) = backend.play([Request(item)], pulse)
-        audio, gain_db = _deliverable(take.audio, take.sample_rate, params.duration)
-        loudness = measure(audio, SAMPLE_RATE).facts()
-        image, wave = context.workdir / f"{item}.png", context.workdir / f"{item}.wav"
-        picture.draw(image, audio, SAMPLE_RATE, title=f"{style.name}  {params.model}  seed {context.seed}/{item}")
-        context.check_cancelled()
-        tags = {
-            "title": f"{context.job_name} {context.step} {item}",
-            "comment": f"style {style.name}, model {params.model}, seed {context.seed}, step {context.step}, item {item}",
-            "license": model.licence,
-        }
-        files.write(wave, audio, SAMPLE_RATE, subtype="PCM_24", tags=tags)
-        context.emit(item, image, "sidecar", label="picture")
-        context.emit(
-            item,
-            wave,
-            duration_s=audio.shape[1] / SAMPLE_RATE,
-            sample_rate=SAMPLE_RATE,
-            channels=audio.shape[0],
-            style=style.name,
-            model=params.model,
-            seed=context.seed,
-            integrated_lufs=loudness["integrated_lufs"],
-            true_peak_dbtp=loudness["true_peak_dbtp"],
-            gain_db=round(gain_db, 2),
-            licence=model.licence,
-            **take.facts,
-            **backend.facts,
-        )
-        context.progress("working", item, params.count, "stems")
-
-
-def _deliverable(audio: np.ndarray, sample_rate: int, duration_s: float) -> tuple[np.ndarray, float]:
-    """Stereo at 44.1 kHz, of exact length, peaks held; with the gain in dB that took."""
-    length = round(duration_s * SAMPLE_RATE)
-    audio = resample(audio, sample_rate, SAMPLE_RATE)[:, :length]
-    if audio.shape[1] < length:
-        raise RuntimeError(f"MusicGen made {audio.shape[1]} samples at {SAMPLE_RATE} Hz where {length} were asked for")
-    if audio.shape[0] == 1:
-        audio = np.repeat(audio, 2, axis=0)
-    ceiling, peak = 10 ** (PEAK_DBFS / 20), float(np.abs(audio).max())
-    if peak <= ceiling:
-        return audio, 0.0
-    return audio * np.float32(ceiling / peak), 20 * math.log10(ceiling / peak)

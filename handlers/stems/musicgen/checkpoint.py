@@ -11,6 +11,7 @@ import json
 import pickle
 import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,15 +149,27 @@ def _load_codec(path: Path, models: Path, device: str) -> CompressionModel:
     return codec.eval()
 
 
-def read_config(path: Path) -> tuple[DictConfig, int, bool]:
-    """Read a language model's configuration, how many parameters it has, and whether all are in float16.
+@dataclass(frozen=True)
+class Size:
+    """What a language model's file says of it; the weights themselves stay on the disk."""
 
-    The weights themselves stay on the disk.
-    """
+    parameters: int
+    layers: int
+    width: int
+    """Of each layer."""
+    window_s: float
+    half: bool
+    """Whether all weights are in float16, as published."""
+
+
+def read_size(path: Path) -> Size:
+    """Read how large a language model is; errors as :func:`load_musicgen`."""
     state, config = _read(path)
     try:
+        parameters = sum(tensor.numel() for tensor in state.values())
         half = all(tensor.dtype == torch.float16 for tensor in state.values())
-        return config, sum(tensor.numel() for tensor in state.values()), half
+        made = config.transformer_lm
+        return Size(parameters, int(made.num_layers), int(made.dim), float(config.dataset.segment_duration), half)
     except DAMAGED as error:
         raise _refusal(path, error) from error
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.contract import Context, Invalid
-from handlers.stems.musicgen.checkpoint import read_config
+from handlers.stems.musicgen.checkpoint import read_size
 from handlers.stems.musicgen.device import choose_device
 from handlers.stems.musicgen.memory import Need, Shape, choose_width, estimate_need, narrowed, total_bytes
 from handlers.stems.params import StemsParams
@@ -62,8 +62,9 @@ def plan_decoding(params: StemsParams, state: Path, context: Context) -> Plan:
     if precision in NOT_ON[device] or (decoder == "reference" and precision not in ("fp32", "fp16")):
         where = "audiocraft's own loop" if decoder == "reference" else "a GPU" if device == "cuda" else "a CPU"
         raise Invalid(f"precision: {precision} cannot be decoded by {where}; leave `precision` out")
-    shape, half = _shape(state)
-    held_as = "float16" if half else "float32"
+    size = read_size(state)
+    shape = Shape(size.parameters, size.layers, size.width, int(size.window_s * FRAME_RATE))
+    held_as = "float16" if size.half else "float32"
     if device == "cuda" or decoder == "reference":  # Played as it is held; on a CPU the fast loop lays it out anew.
         held_as = TORCH_NAME[precision]
     need = estimate_need(shape, precision, params.duration, copied=device == "cpu" and decoder == "fast")
@@ -78,11 +79,3 @@ def plan_decoding(params: StemsParams, state: Path, context: Context) -> Plan:
         )
         width = left
     return Plan(decoder, device, precision, width, need, held_as)
-
-
-def _shape(state: Path) -> tuple[Shape, bool]:
-    """What the model is, and whether its weights are published in float16."""
-    config, parameters, half = read_config(state)
-    transformer = config["transformer_lm"]
-    steps = int(config["dataset"]["segment_duration"] * FRAME_RATE)
-    return Shape(parameters, int(transformer["num_layers"]), int(transformer["dim"]), steps), half

@@ -31,9 +31,9 @@ def entry(folder: str, *, channels: int = 1, reads: tuple[str, ...] = ("text", "
         "backend": "audiocraft", "summary": "made by the tests", "licence": "CC-BY-NC-4.0", "commercial": False,
         "sample_rate": 32000, "channels": channels, "window_s": WINDOW_S, "reads": list(reads),
         "weights": [
-            {"repository": f"x/{folder}", "folder": folder, "files": ["state_dict.bin", "compression_state_dict.bin"], "fetch": "x"},
-            {"repository": "x/t5-base", "folder": "t5-base", "files": ["config.json", "tokenizer.json", "model.safetensors"], "fetch": "x"},
-            {"repository": "x/codec", "folder": "codec", "files": ["compression_state_dict.bin"], "if_pointed_to": True, "fetch": "x"},
+            {"repository": f"x/{folder}", "folder": folder, "files": ["state_dict.bin", "compression_state_dict.bin"]},
+            {"repository": "x/t5-base", "folder": "t5-base", "files": ["config.json", "tokenizer.json", "model.safetensors"]},
+            {"repository": "x/codec", "folder": "codec", "files": ["compression_state_dict.bin"], "if_pointed_to": True},
         ],
     }  # fmt: skip
 

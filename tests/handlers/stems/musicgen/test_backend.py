@@ -84,9 +84,7 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_prompt_or_take_ot
         assert not np.array_equal(first.audio, other.audio)
 
 
-@pytest.mark.parametrize(
-    ("precision", "batch", "vary"), [("bf16", 4, False), ("fp32", 4, True), ("int8", 3, True)]
-)
+@pytest.mark.parametrize(("precision", "batch", "vary"), [("bf16", 4, False), ("fp32", 4, True), ("int8", 3, True)])
 def test_a_stem_is_the_same_samples_alone_with_others_and_beside_more(open_small, precision, batch, vary):
     backend = open_small(precision=precision, batch=batch, vary=vary, count=5)
     assert backend.width == batch
@@ -157,7 +155,9 @@ def test_a_stereo_model_plays_two_channels(open_small):
 def test_a_stem_goes_on_from_given_audio_and_lasts_what_is_new(open_small, tune, decoder, model):
     (take,) = play(open_small(decoder=decoder, model=model, continue_from="tune.wav", inputs={"tune.wav": tune}))
     assert 0 <= take.audio.shape[1] - 2 * RATE < HOP
-    assert take.facts["continued"] == {"from": "tune.wav", "sha256": tune.sha256, "kept_s": 2.0}, "the window less a stride"
+    assert take.facts["continued"] == {"from": "tune.wav", "sha256": tune.sha256, "kept_s": 2.0}, (
+        "the window less a stride"
+    )
     (other,) = play(open_small(decoder=decoder, model=model))
     assert not np.array_equal(take.audio, other.audio)
 
@@ -179,7 +179,9 @@ def test_stems_go_on_from_several_recordings_in_turn(open_small, tune, tmp_path)
     backend = open_small(continue_from="beds", batch=4, inputs={"beds": [tune, other]})
     takes = play(backend, *(Request(item) for item in (1, 2, 3)))
     assert [take.facts["continued"]["from"] for take in takes] == ["tune.wav", "beds/2", "tune.wav"]
-    assert [take.facts["continued"]["kept_s"] for take in takes] == [2.0, 1.2, 2.0], "the second is 1.36 s long, in frames of 0.2 s"
+    assert [take.facts["continued"]["kept_s"] for take in takes] == [2.0, 1.2, 2.0], (
+        "the second is 1.36 s long, in frames of 0.2 s"
+    )
     (alone,) = play(backend, Request(3))
     assert np.array_equal(takes[2].audio, alone.audio)
 
