@@ -92,7 +92,7 @@ def _leave(bars: Bars, count: int, earliest: float) -> int | None:
         return None
 
     def worth(number: int) -> float:
-        phrase = next((value for size, value in PHRASES if number % size == 0), 0.0)
+        phrase = next((value for size, value in PHRASES if number and number % size == 0), 0.0)
         return number + (phrase if last - number <= GIVEN_UP * len(bars.downbeats) else 0.0)
 
     return max(candidates, key=worth)
