@@ -11,12 +11,12 @@ On a CPU a step looks at exactly the keys there are. On CUDA it is recorded once
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from handlers.stems.musicgen.hearing import Heard, encode, stack
+from handlers.stems.musicgen.library import ConditioningAttributes, LMModel
 from handlers.stems.musicgen.network import Network
 from handlers.stems.musicgen.recording import Pace, Recordings
 from handlers.stems.musicgen.sampling import Sampling, draw, draw_as_audiocraft, uniforms
@@ -62,7 +62,7 @@ class Decoder:
 
     def __init__(
         self,
-        lm: Any,
+        lm: LMModel,
         *,
         width: int,
         precision: Precision,
@@ -85,7 +85,7 @@ class Decoder:
 
     def generate(
         self,
-        conditions: Sequence[Any],
+        conditions: Sequence[ConditioningAttributes],
         frames: int,
         *,
         seeds: Sequence[int],
@@ -99,7 +99,7 @@ class Decoder:
         Parameters
         ----------
         conditions
-            audiocraft's ``ConditioningAttributes``, one for each row, 1 .. width of them.
+            One for each row, 1 .. width of them.
         frames
             Of the codec, with those of `prompt`.
         seeds
@@ -140,7 +140,7 @@ class Decoder:
                 codes[rows] = self._codes(frames)[: len(rows)]
             return codes.clone()
 
-    def logits_for(self, conditions: Sequence[Any], codes: Tensor, sampling: Sampling) -> Tensor:
+    def logits_for(self, conditions: Sequence[ConditioningAttributes], codes: Tensor, sampling: Sampling) -> Tensor:
         """What a step says at every place of given codes, guidance mixed in.
 
         Returns
@@ -161,7 +161,7 @@ class Decoder:
             return torch.stack(said, 2)[: len(heard)].clone()
 
     def _groups(
-        self, conditions: Sequence[Any], sampling: Sampling, pulse: Callable[[int], None]
+        self, conditions: Sequence[ConditioningAttributes], sampling: Sampling, pulse: Callable[[int], None]
     ) -> Iterator[tuple[list[int], list[Heard]]]:
         """Rows that can be played together; what is heard of them."""
         groups: dict[tuple[int, int], list[tuple[int, Heard]]] = {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from handlers.stems.musicgen.library import ClassifierFreeGuidanceDropout, ConditioningAttributes, LMModel
 
 PLACES = 128
 """Words and leads are padded to multiples of this, and hidden there. Rows of unlike multiples are not played together:
@@ -37,11 +38,8 @@ def _padded(pair: tuple[Tensor, Tensor] | None) -> int:
     return -(-longest // PLACES) * PLACES
 
 
-def encode(lm: Any, condition: Any, *, two_step: bool) -> Heard:
-    """Encode one row's ``ConditioningAttributes``; with `two_step` prompt and none apart, as audiocraft then does."""
-    # Not imported above: the stand-ins for what audiocraft imports and lacks must come first, and whoever loaded `lm` did so.
-    from audiocraft.modules.conditioners import ClassifierFreeGuidanceDropout
-
+def encode(lm: LMModel, condition: ConditioningAttributes, *, two_step: bool) -> Heard:
+    """Encode one row; with `two_step` prompt and none apart, as audiocraft then does."""
     without = ClassifierFreeGuidanceDropout(p=1.0)([condition])
     calls = [[condition], without] if two_step else [[condition, *without]]
     words: list[Tensor] = []

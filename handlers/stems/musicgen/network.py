@@ -4,18 +4,18 @@ Nothing here asks the device for a value, and no shape depends on one: a step ca
 Rows come in two halves, with the prompt and without, each `width` long. All rows are at the same place.
 
 Where a model has something before the first token (melody: its chroma and its words), that takes the first `lead`
-places of the keys, filled as far as a row has something, and hidden from there on; its tokens count on from what it has.
+places of the keys, filled as far as a row has something and hidden from there on; its tokens count on from what it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from handlers.stems.musicgen.library import LMModel
 from handlers.stems.musicgen.weights import DTYPE, Precision, Product, lay_out
 
 HIDDEN = float("-inf")
@@ -34,7 +34,7 @@ class Network:
         See :func:`~handlers.stems.musicgen.weights.lay_out`.
     """
 
-    def __init__(self, lm: Any, rows: int, precision: Precision, device: str) -> None:
+    def __init__(self, lm: LMModel, rows: int, precision: Precision, device: str) -> None:
         if reason := obstacle(lm):
             raise ValueError(f"the fast decoder cannot play this model: {reason}; audiocraft's own loop can")
         self.rows, self.device = rows, device
@@ -138,7 +138,7 @@ class Network:
         self._play_many(lead.to(self.device, self.flow) + self.positions[: self.lead], slice(0, self.rows), 0, pulse)
 
     def fill(self, tokens: Tensor, first: int, pulse: Callable[[], None]) -> None:
-        """Play many tokens, ``(rows, codebooks, count)``, of which the first is number `first`, for their keys and values."""
+        """Play many tokens for their keys and values: ``(rows, codebooks, count)``, the first is number `first`."""
         x = self.embedding[tokens.transpose(1, 2) + self.first_of_codebook].sum(2)
         where = self.begun[:, None] + torch.arange(first, first + tokens.shape[-1], device=self.device)
         self._play_many(x + self.positions[where], slice(0, self.rows), self.lead + first, pulse)
@@ -201,7 +201,7 @@ class Network:
         def look(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
             q = q.to(self.kept).reshape(flat, self.size, 1)
             k, v = k.reshape(flat, -1, self.size), v.reshape(flat, -1, self.size)
-            # Keys times query, and not the other way round: on a CPU several times faster for lack of a transposed read.
+            # Keys times query, not the other way round: on a CPU several times faster, for no read is transposed.
             if hidden is None:
                 scores = torch.bmm(k, q).mul_(scale)
             else:
@@ -244,7 +244,7 @@ class Network:
 class _Layer:
     """One layer's matrices and norms."""
 
-    def __init__(self, layer: Any, matrix: Callable[..., Product], device: str, dtype: torch.dtype) -> None:
+    def __init__(self, layer: nn.Module, matrix: Callable[..., Product], device: str, dtype: torch.dtype) -> None:
         own, cross = layer.self_attn, layer.cross_attention
         self.qkv, self.out = (
             matrix(own.in_proj_weight, own.in_proj_bias),
@@ -264,7 +264,7 @@ class _Layer:
 _Norm = tuple[tuple[int, ...], Tensor, Tensor, float]
 
 
-def _norm(module: Any, device: str, dtype: torch.dtype) -> _Norm:
+def _norm(module: nn.LayerNorm, device: str, dtype: torch.dtype) -> _Norm:
     weight, bias = module.weight.detach().to(device, dtype), module.bias.detach().to(device, dtype)
     return tuple(module.normalized_shape), weight, bias, module.eps
 
@@ -273,7 +273,7 @@ def _normed(x: Tensor, norm: _Norm) -> Tensor:
     return functional.layer_norm(x, *norm)
 
 
-def obstacle(lm: Any) -> str | None:
+def obstacle(lm: LMModel) -> str | None:
     """What about a model is unlike all published ones, so that it cannot be played here; None where it can."""
     transformer = lm.transformer
     layer = transformer.layers[0]
@@ -285,8 +285,8 @@ def obstacle(lm: Any) -> str | None:
         "its attention is not causal": not own.causal or own.past_context is not None,
         "queries and keys are normalised": own.qk_layer_norm,
         "keys are shared between heads": own.kv_repeat != 1,
-        "layers are scaled": not isinstance(layer.layer_scale_1, torch.nn.Identity),
+        "layers are scaled": not isinstance(layer.layer_scale_1, nn.Identity),
         "its activation is not the GELU": layer.activation is not functional.gelu,
-        "conditions are added to the input": bool(lm.fuser.fuse2cond.get("sum") or lm.fuser.fuse2cond.get("input_interpolate")),
-    }  # fmt: skip
+        "conditions are added to the input": any(lm.fuser.fuse2cond.get(how) for how in ("sum", "input_interpolate")),
+    }
     return next((reason for reason, so in unlike.items() if so), None)

@@ -95,10 +95,7 @@ def _at(weights: Tensor, chance: Tensor) -> Tensor:
 
 def draw_as_audiocraft(logits: Tensor, sampling: Sampling) -> Tensor:
     """The same by audiocraft's own functions, from torch's global random numbers: rows then share one stream."""
-    from handlers.stems.musicgen import audiocraft_shim
-
-    audiocraft_shim.install()
-    from audiocraft.utils import utils
+    from audiocraft.utils import utils  # Here, because only a comparison needs it.
 
     if sampling.greedy:
         return logits.argmax(-1)

@@ -51,6 +51,9 @@ MELODY = {
     "prepend: [], cross: [description]": "prepend: [self_wav, description], cross: []",
 }
 
+SIZES = {"small": (32, 4, 2), "medium": (48, 6, 3), "large": (64, 8, 4)}
+"""Width, heads and layers; published are (1024, 16, 24), (1536, 24, 48) and (2048, 32, 48)."""
+
 CODEC = f"""
 device: cpu
 compression_model: encodec
@@ -59,17 +62,32 @@ seanet: {{channels: 1, dimension: 16, n_filters: 2, n_residual_layers: 1, ratios
 rvq: {{n_q: 4, bins: {CARD}, q_dropout: false, kmeans_init: false}}
 """
 
-WORDS = ["industrial", "house", "hard", "kick", "metal", "bass", "cold", "room", "steel", "drone", "dark", "beat", "slow", "fast"]
+WORDS = [
+    "industrial",
+    "house",
+    "hard",
+    "kick",
+    "metal",
+    "bass",
+    "cold",
+    "room",
+    "steel",
+    "drone",
+    "dark",
+    "beat",
+    "slow",
+    "fast",
+]
 
 
 def save_checkpoint(
-    folder: Path, *, pretrained: str | None = None, stereo: bool = False, melody: bool = False
+    folder: Path, *, pretrained: str | None = None, stereo: bool = False, melody: bool = False, size: str = "small"
 ) -> None:
     """Write ``state_dict.bin`` and ``compression_state_dict.bin``; with `pretrained`, the second only names a codec.
 
     The language model is built with the T5 that lies beside `folder`: see :func:`save_t5`. A stereo one has twice the
     codebooks, left and right in turn. One of `melody` is given chroma and words as a beginning, and has no
-    cross-attention.
+    cross-attention. `size` is one of `SIZES`.
     """
     import torch
     from omegaconf import OmegaConf
@@ -82,6 +100,8 @@ def save_checkpoint(
     for plain, other in {**(STEREO if stereo else {}), **(MELODY if melody else {})}.items():
         assert plain in text
         text = text.replace(plain, other)
+    dim, heads, layers = SIZES[size]
+    text = text.replace("dim: 32, num_heads: 4, num_layers: 2", f"dim: {dim}, num_heads: {heads}, num_layers: {layers}")
     config = OmegaConf.create(text)
     del config.conditioners.args
     _point_to_t5(config, folder, folder.parent)
@@ -89,7 +109,9 @@ def save_checkpoint(
     lm = builders.get_lm_model(config)
     torch.save(_package(lm.state_dict(), text), folder / "state_dict.bin")
     if pretrained is not None:
-        torch.save({"pretrained": pretrained, "exported": True, "version": "1.3.0"}, folder / "compression_state_dict.bin")
+        torch.save(
+            {"pretrained": pretrained, "exported": True, "version": "1.3.0"}, folder / "compression_state_dict.bin"
+        )
         return
     save_codec(folder)
 
@@ -147,10 +169,18 @@ def save_t5(folder: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     tokenizer.save(str(folder / "tokenizer.json"))
-    described = {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "extra_ids": 0}
+    described = {
+        "tokenizer_class": "T5Tokenizer",
+        "eos_token": "</s>",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "extra_ids": 0,
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(described))
     torch.manual_seed(3)
-    config = T5Config(vocab_size=len(words), d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3, decoder_start_token_id=0)
+    config = T5Config(
+        vocab_size=len(words), d_model=24, d_kv=8, d_ff=32, num_layers=2, num_heads=3, decoder_start_token_id=0
+    )
     T5EncoderModel(config).save_pretrained(folder)
 
 
