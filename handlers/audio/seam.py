@@ -41,12 +41,16 @@ class Seam:
     dip_db: float
     """Low level (10th percentile) within the crossfade, beside that of the rest of the loop, in dB."""
 
-    def faults(self) -> Iterator[str]:
-        """Yield what is wrong, with its value and limit; nothing for a seam that holds."""
+    def clicks(self) -> Iterator[str]:
+        """Yield where the waveform itself breaks, with value and limit: nothing that music does is like it."""
         if self.jump > MOST_JUMP:
             yield f"jump {self.jump:.2f} > {MOST_JUMP:g}"
         if self.slope > MOST_SLOPE:
             yield f"slope {self.slope:.2f} > {MOST_SLOPE:g}"
+
+    def faults(self) -> Iterator[str]:
+        """Yield all that is wrong, with its value and limit; nothing for a seam that holds."""
+        yield from self.clicks()
         if self.flux_z > MOST_FLUX_Z and not self.flux_inside:
             yield f"flux z {self.flux_z:.2f} > {MOST_FLUX_Z:g}"
         if self.timbre > MOST_STEP:

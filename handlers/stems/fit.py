@@ -15,19 +15,17 @@ import numpy as np
 from handlers.audio.defects import count_flat_tops
 from handlers.audio.loop import cut_loop
 from handlers.audio.loudness import Loudness, measure
-from handlers.audio.resample import resample
+from handlers.audio.resample import resample, resampled_length
 from handlers.audio.seam import Seam, measure_seam
 from handlers.contract import Invalid
 from handlers.stems.backend import Take
-from handlers.stems.lengths import bar_s, fade_s, in_bars, whole_bars
+from handlers.stems.lengths import fade_s, in_bars, length_s, whole_bars
 from handlers.stems.params import StemsParams
 
 CEILING_DBTP = -0.3
 """A stem whose true peak lies above is turned down as a whole; nothing is turned up."""
 SAFE_DBTP = -1.0
 """To here."""
-TAIL_S = 8.0
-"""At most so much of what rings on after a loop's end is laid over its start."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def fit(take: Take, params: StemsParams) -> Fitted:
     layers = {name: _stereo(resample(layer, take.sample_rate, rate)) for name, layer in take.layers.items()}
     facts: dict[str, Any] = {}
     if take.grid:
-        cut, grid, seam = _cut_known(audio, layers, take.grid, params, facts)
+        cut, grid, seam = _cut_known(audio, layers, take, params, facts)
     else:
         cut, grid, seam = _cut_heard(audio, layers, take, params, facts)
     audio, layers, planned = cut
@@ -83,31 +81,28 @@ Cut = tuple[np.ndarray, dict[str, np.ndarray], int]
 def _cut_known(
     audio: np.ndarray,
     layers: dict[str, np.ndarray],
-    grid: Mapping[str, Any],
+    take: Take,
     params: StemsParams,
     facts: dict[str, Any],
 ) -> tuple[Cut, dict[str, Any], Seam | None]:
     """Cut where the grid is the truth: it begins with a downbeat, its tempo is exact."""
-    rate, tempo_bpm = params.sample_rate, float(grid["tempo_bpm"])
-    length = round(params.duration * rate)
+    rate, tempo_bpm = params.sample_rate, float(take.grid["tempo_bpm"])
+    length = resampled_length(round(length_s(params, tempo_bpm) * take.sample_rate), take.sample_rate, rate)
     if in_bars(params) or params.loop:
         facts["bars"] = whole_bars(params.duration, tempo_bpm)
-        length = round(facts["bars"] * bar_s(tempo_bpm) * rate)
-    rest = {name: layer[:, length : length + round(TAIL_S * rate)] for name, layer in {**layers, "": audio}.items()}
-    audio, layers = audio[:, :length], {name: layer[:, :length] for name, layer in layers.items()}
     seam = None
     if params.loop:
         # What rings on after the end is heard at the start: then the last sample leads into the first.
-        audio = _wrap(audio, rest.pop(""))
-        layers = {name: _wrap(layer, rest[name]) for name, layer in layers.items()}
+        audio = _wrap(audio, length)
+        layers = {name: _wrap(layer, length) for name, layer in layers.items()}
         seam = measure_seam(audio, rate, round(fade_s(length / rate, tempo_bpm) * rate))
-    return (audio, layers, length), cut_grid(grid, length / rate), seam
+    layers = {name: layer[:, :length] for name, layer in layers.items()}
+    return (audio[:, :length], layers, length), cut_grid(take.grid, length / rate), seam
 
 
-def _wrap(loop: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    width = min(loop.shape[1], rest.shape[1])
-    loop = loop.copy()
-    loop[:, :width] += rest[:, :width]
+def _wrap(audio: np.ndarray, length: int) -> np.ndarray:
+    loop, rest = audio[:, :length].copy(), audio[:, length : 2 * length]
+    loop[:, : rest.shape[1]] += rest
     return loop
 
 

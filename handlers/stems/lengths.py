@@ -31,6 +31,13 @@ def in_bars(params: StemsParams) -> bool:
     return params.snap == "bars" or bool(params.remix and params.remix.structure)
 
 
+def length_s(params: StemsParams, tempo_bpm: float) -> float:
+    """How long a stem is whose tempo is known and which begins with a bar; a loop of it is of whole bars."""
+    if in_bars(params) or params.loop:
+        return whole_bars(params.duration, tempo_bpm) * bar_s(tempo_bpm)
+    return params.duration
+
+
 def fade_s(length_s: float, tempo_bpm: float | None) -> float:
     """Length of a loop's crossfade."""
     wanted_s = LOOP_FADE_BEATS * 60.0 / tempo_bpm if tempo_bpm else LOOP_FADE_S

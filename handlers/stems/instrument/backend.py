@@ -13,11 +13,16 @@ from handlers.contract import Context, Invalid
 from handlers.stems.backend import Pulse, Request, Take
 from handlers.stems.instrument.notation import write_notes
 from handlers.stems.instrument.render import render
+from handlers.stems.instrument.score import draw_common
+from handlers.stems.lengths import length_s
 from handlers.stems.models.manifest import Model
 from handlers.stems.params import StemsParams
 from handlers.stems.prompts import write_prompt
 from handlers.stems.styles import Style
 from handlers.stems.words import read_words
+
+ECHO_S, LONGEST_RING_S = 2.0, 8.0
+"""What rings on under the start of a loop: the echoes and the room, at most so much."""
 
 
 def open_instrument(params: StemsParams, style: Style, model: Model, context: Context) -> Instrument:
@@ -74,12 +79,13 @@ class Instrument:
             style = read_words(prompt.partition(". ")[2]).pulls_only().steer(style)
         stem = render(
             style,
-            self.params.duration,
+            length_s(self.params, draw_common(style, self.seed).tempo_bpm),
             self.seed,
             step=self.step,
             index=request.item,
             take=request.take,
             layers=self.params.layers,
+            ring_s=min(LONGEST_RING_S, ECHO_S + style.character.room_s) if self.params.loop else 0.0,
             pulse=pulse,
         )
         grid = stem.grid

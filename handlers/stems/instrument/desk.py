@@ -60,7 +60,9 @@ class Mixed:
     layers: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def mix(score: Score, character: Character, place: Place, pulse: Pulse, *, layers: bool = False) -> Mixed:
+def mix(
+    score: Score, character: Character, place: Place, pulse: Pulse, *, layers: bool = False, ring: int = 0
+) -> Mixed:
     """Play a score.
 
     Parameters
@@ -71,8 +73,10 @@ def mix(score: Score, character: Character, place: Place, pulse: Pulse, *, layer
         Called several times a second with the share done; may raise to stop.
     layers
         Keep what each bus adds to the mix; the mix itself is the same without.
+    ring
+        Samples played on after the end of the score: echoes and rooms, in place of a fade.
     """
-    samples = score.meter.frames
+    samples = score.meter.frames + ring
     names = list(LAYERS) if layers else []
     mixed = Mixed(np.empty((2, samples), np.float32), {name: np.empty((2, samples), np.float32) for name in names})
     desk = _Desk(score, character, place, names)
@@ -85,7 +89,7 @@ def mix(score: Score, character: Character, place: Place, pulse: Pulse, *, layer
                 kept[:, start:stop] = made[:, : stop - start]
             yield mixed.audio[:, start:stop]
 
-    _finish(mixed, score, integrated(play(), SAMPLE_RATE, 2), pulse)
+    _finish(mixed, score, integrated(play(), SAMPLE_RATE, 2), pulse, ring)
     return mixed
 
 
@@ -190,7 +194,7 @@ class _Queue:
             self._next = next(self._voices, None)
 
 
-def _finish(mixed: Mixed, score: Score, loudness: float, pulse: Pulse) -> None:
+def _finish(mixed: Mixed, score: Score, loudness: float, pulse: Pulse, ring: int) -> None:
     """Bring the mix to its level, limit it and fade it out, in place, and every layer with it."""
     audio = mixed.audio
     if math.isfinite(loudness):
@@ -200,10 +204,12 @@ def _finish(mixed: Mixed, score: Score, loudness: float, pulse: Pulse) -> None:
         gain = 0.5 / (float(np.abs(audio).max()) + 1e-9)
     ceiling = 10 ** (CEILING_DBTP / 20) / gain
     curve = limit(audio, ceiling, hold_s=0.12, sample_rate=SAMPLE_RATE, pulse=lambda done: pulse(0.88 + 0.08 * done))
-    grid, samples = score.meter, score.meter.frames
+    grid, samples = score.meter, audio.shape[1]
     # A tail rings out under a long fade; a stem of whole bars only needs its last sixteenth.
-    tail = samples - grid.frame(grid.bars * STEPS)
-    fade = min(samples, max(tail // 2, grid.frame(1)) if grid.tail_steps >= 2 else grid.frame(1) + max(0, tail))
+    tail = grid.frames - grid.frame(grid.bars * STEPS)
+    fade = ring // 2 or min(
+        samples, max(tail // 2, grid.frame(1)) if grid.tail_steps >= 2 else grid.frame(1) + max(0, tail)
+    )
     for start in range(0, samples, BLOCK):
         stop = min(samples, start + BLOCK)
         level = curve.between(start, stop) * np.float32(gain)

@@ -77,6 +77,7 @@ def render(
     index: int = 1,
     take: int = 0,
     layers: bool = False,
+    ring_s: float = 0.0,
     pulse: Pulse = lambda done: None,
 ) -> Rendered:
     """Render one stem.
@@ -94,12 +95,14 @@ def render(
         these and the seed.
     layers
         Keep what the drums, the bass, the harmony and the noise each add to the mix.
+    ring_s
+        Seconds that are played on after the end, of what rings on; for a loop, which begins under it.
     pulse
         Called several times a second with the share done, 0..1; may raise to stop.
     """
     score = compose(style, duration_s, seed, step=step, index=index, take=take)
     place = Place(seed, style.name, step, index, take)
-    mixed = mix(score, style.character, place, pulse, layers=layers)
+    mixed = mix(score, style.character, place, pulse, layers=layers, ring=round(ring_s * SAMPLE_RATE))
     return Rendered(mixed.audio, SAMPLE_RATE, score, describe_grid(score, style, seed), mixed.layers)
 
 

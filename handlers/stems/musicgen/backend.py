@@ -19,6 +19,7 @@ import torch
 
 from handlers.contract import Context, Invalid
 from handlers.stems.backend import Pulse, Request, Take
+from handlers.stems.lengths import played_s
 from handlers.stems.models.manifest import Model
 from handlers.stems.musicgen import reference
 from handlers.stems.musicgen.checkpoint import is_out_of_memory
@@ -185,7 +186,7 @@ class MusicGenBackend:
 
     def _windows(self, kept: int) -> list[Window]:
         rate = self.musicgen.frame_rate
-        new = math.ceil(self.params.duration * rate - 1e-6)
+        new = math.ceil(played_s(self.params, self.shared.tempo_bpm) * rate - 1e-6)
         return plan_windows(kept + new, int(self.musicgen.max_duration * rate), int(STRIDE_S * rate), kept)
 
     def _row(self, request: Request, words: str, kept: int, windows: int) -> Row:

@@ -21,8 +21,8 @@ DURATION = 8.0
 
 def failed(audio: np.ndarray, style: str = "techno/bed", **changes: object) -> list[str]:
     params = StemsParams.model_validate({"style": style, "duration": DURATION, **changes})
-    fitted = fit(Take(audio, RATE), params)
-    return [rule.name for rule in judge(measure(fitted, params, load_style(CONFIG / "styles", style))).failed]
+    take = Take(audio, RATE)
+    return [rule.name for rule in judge(measure(fit(take, params), take, load_style(CONFIG / "styles", style))).failed]
 
 
 def at(audio: np.ndarray, start_s: float, end_s: float) -> np.ndarray:

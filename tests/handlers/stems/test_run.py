@@ -45,7 +45,9 @@ def test_each_stem_comes_with_its_grid_and_its_picture_first(stems_context):
     grid = json.loads(context.delivered("sidecar", item=1, label="grid").path.read_text())
     assert grid["version"] == 1
     assert (grid["tempo_bpm"], grid["key"]) == (facts["tempo_bpm"], facts["key"])
-    assert [(entry["start_s"], entry["end_s"], entry["label"]) for entry in grid["sections"]] == [tuple(entry.values()) for entry in facts["sections"]]
+    assert [(entry["start_s"], entry["end_s"], entry["label"]) for entry in grid["sections"]] == [
+        tuple(entry.values()) for entry in facts["sections"]
+    ]
     assert context.delivered("sidecar", item=1, label="picture").path.read_bytes().startswith(b"\x89PNG")
     assert context.progressed[-1][:3] == ("working", 2, 2)
     done = [entry[1] for entry in context.progressed]
@@ -183,3 +185,28 @@ def test_the_example_job_is_a_valid_request(world):
     assert job.pop("do") == "stems"
     job.pop("seed")
     assert list(check(StemsParams.model_validate(job), world)) == []
+
+
+@pytest.mark.parametrize("style", ["industrial/bed", "ambient/bed", "techno/transition"])
+def test_a_loop_is_whole_bars_that_lead_into_themselves(stems_context, style):
+    context = stems_context(seed=3)
+    run(request(style=style, duration=7, loop=True, layers=True, sample_rate=48_000), context)
+    facts, grid = context.delivered().facts, json.loads(context.delivered("sidecar", label="grid").path.read_text())
+    assert facts["bars"] >= 1 and facts["gate"]["failed"] == []
+    assert facts["duration_s"] == pytest.approx(facts["bars"] * 240 / facts["tempo_bpm"], abs=2 / 48_000)
+    assert (len(grid["downbeats_s"]), grid["beats_s"][-1] < facts["duration_s"]) == (facts["bars"], True)
+    loop = samples(context, 1)
+    layers = [
+        files.read(context.delivered("part", label=name).path)[0] for name in ("drums", "bass", "harmony", "noise")
+    ]
+    assert 20 * np.log10(np.abs(np.sum(layers, axis=0) - loop).max()) < -90
+    # The step over the seam is like any other: what rings on at the end goes on at the start.
+    steps = np.abs(np.diff(np.concatenate([loop, loop[:, :1]], axis=1)))
+    assert (steps[:, -1] <= 2 * np.median(steps, axis=1)).all()
+
+
+def test_bars_are_whole_where_they_are_asked_for(stems_context):
+    context = stems_context()
+    run(request(duration=5, snap="bars", tempo=100), context)
+    facts = context.delivered().facts
+    assert (facts["bars"], facts["duration_s"]) == (2, 4.8)
