@@ -15,7 +15,8 @@ from handlers.stems.prompts import write_prompt
 from handlers.stems.styles import Style
 
 _NAMES_TEMPO = re.compile(r"\b\d{2,3}(?:\.\d+)?\s*(?:bpm|beats per minute)\b", re.IGNORECASE)
-_NAMES_KEY = re.compile(r"\b[a-g](?:#|♯|♭|b|[ -]sharp|[ -]flat)?[ -](?:minor|major)\b", re.IGNORECASE)
+# A capital letter: "a minor ninth" is no key.
+_NAMES_KEY = re.compile(r"\b[A-G](?:#|♯|♭|b|[ -]sharp|[ -]flat)?[ -](?:minor|major)\b")
 
 
 @dataclass(frozen=True)
