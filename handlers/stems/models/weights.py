@@ -17,7 +17,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 from handlers.stems.models.manifest import Model, Weights, read_manifest
-from handlers.stems.models.records import read_records
+from handlers.stems.models.records import Record, read_records
 from handlers.stems.styles import until_changed
 
 STATE, CODEC = "state_dict.bin", "compression_state_dict.bin"
@@ -54,8 +54,8 @@ class Shelves:
         if weights.local:
             places = [self._below_checkout(weights.local)]
         else:
-            places = [shelf / weights.folder for shelf in (self.own, *self.others)]
-            places += self._snapshots(weights)
+            shelves = [*([] if self._is_other_revision(weights) else [self.own]), *self.others]
+            places = [*(shelf / weights.folder for shelf in shelves), *self.snapshots(weights)]
         return next((place for place in places if is_whole(weights, place)), None)
 
     def needed(self, model: Model) -> list[Weights]:
@@ -82,7 +82,7 @@ class Shelves:
 
     def faults(self, weights: Weights, place: Path) -> Iterator[str]:
         """What a glance tells of the files in one folder."""
-        record = read_records(self.own).get(weights.folder)
+        record = self.record(weights)
         for path in files_of(weights, place):
             known = record.files.get(path.name) if record else None
             size = path.stat().st_size
@@ -91,9 +91,13 @@ class Shelves:
             elif fault := look_at(path):
                 yield f"{path} {fault}"
 
+    def record(self, weights: Weights) -> Record | None:
+        """What was recorded of some weights, unless ``models.yaml`` wants another revision by now."""
+        return None if self._is_other_revision(weights) else read_records(self.own).get(weights.folder)
+
     def expected(self, weights: Weights, name: str) -> str:
         """The SHA-256 that a file must have, by ``models.yaml`` or as recorded when it came; empty: not known."""
-        record = read_records(self.own).get(weights.folder)
+        record = self.record(weights)
         recorded = record.files.get(name) if record else None
         return weights.files.get(name) or (recorded.sha256 if recorded else "")
 
@@ -114,9 +118,13 @@ class Shelves:
             fresh.replace(link)
         return view
 
-    def _snapshots(self, weights: Weights) -> Iterator[Path]:
-        """Folders of the hub's cache that may hold it: the wanted revision, else what its newest one is known to be."""
+    def _is_other_revision(self, weights: Weights) -> bool:
         record = read_records(self.own).get(weights.folder)
+        return bool(weights.revision and record and record.revision not in ("", weights.revision))
+
+    def snapshots(self, weights: Weights) -> Iterator[Path]:
+        """Folders of the hub's cache that may hold it: the wanted revision, else what its newest one is known to be."""
+        record = self.record(weights)
         revision = weights.revision or (record.revision if record else "")
         for name in (weights.repository, *weights.cached_as) if self.hub else ():
             repository = self.hub / f"models--{name.replace('/', '--')}"

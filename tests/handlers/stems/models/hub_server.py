@@ -1,0 +1,111 @@
+"""A hub on this machine: it lists repositories and serves their files as the real one does, and fails on request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+COMMIT = "c0ffee" + "0" * 34
+SMALL_BYTES = 1000
+"""Smaller files are kept by git itself and have no SHA-256 in the listing."""
+CUT_AT = 0.4
+
+
+@dataclass
+class FakeHub:
+    """Repositories by name, their files by name; what happens to the next requests; what was asked for."""
+
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """By file name, for its next requests: `cut` ends after 40 % of the file, `wrong` changes its last byte, `busy` refuses."""
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    """Files that were asked for, with the byte that was begun at."""
+    url: str = ""
+
+    def times(self, name: str) -> int:
+        """How often a file was asked for."""
+        return sum(asked == name for asked, _ in self.asked)
+
+
+@contextmanager
+def serve(hub: FakeHub) -> Iterator[FakeHub]:
+    """Serve until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if listed := re.fullmatch(r"/api/models/(.+)/revision/(\w+)\?blobs=.*", self.path):
+                self._list(listed[1], listed[2])
+            elif wanted := re.fullmatch(r"/(.+)/resolve/(\w+)/([^/]+)", self.path):
+                # Large files live elsewhere, as on the real hub.
+                if len(hub.repositories[wanted[1]][wanted[3]]) >= SMALL_BYTES:
+                    self._answer(302, {"Location": f"{hub.url}/elsewhere/{wanted[1]}/{wanted[3]}", "Content-Length": "0"})
+                else:
+                    self._send(wanted[1], wanted[3])
+            elif wanted := re.fullmatch(r"/elsewhere/(.+)/([^/]+)", self.path):
+                self._send(wanted[1], wanted[2])
+            else:
+                self._answer(404, {"Content-Length": "0"})
+
+        def _list(self, repository: str, revision: str) -> None:
+            if repository not in hub.repositories or revision not in ("main", COMMIT):
+                self._answer(404, {"X-Error-Code": "RepoNotFound", "Content-Length": "0"})
+                return
+            files = [_entry(name, content) for name, content in hub.repositories[repository].items()]
+            body = json.dumps({"id": repository, "sha": COMMIT, "siblings": files}).encode()
+            self._answer(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+            self.wfile.write(body)
+
+        def _send(self, repository: str, name: str) -> None:
+            content = hub.repositories[repository][name]
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(asked[1]) if asked else 0
+            hub.asked.append((name, start))
+            fault = hub.faults[name].pop(0) if hub.faults[name] else ""
+            if fault == "busy":
+                self._answer(503, {"Content-Length": "0"})
+                return
+            if fault == "wrong":
+                content = content[:-1] + bytes([content[-1] ^ 1])
+            headers = {"Content-Length": str(len(content) - start)}
+            if asked:
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self._answer(206 if asked else 200, headers)
+            self.wfile.write(content[start : int(CUT_AT * len(content))] if fault == "cut" else content[start:])
+            self.close_connection = fault == "cut"
+
+        def _answer(self, status: int, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    hub.url = f"http://127.0.0.1:{server.server_port}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _entry(name: str, content: bytes) -> dict[str, object]:
+    git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    entry: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": git}
+    if len(content) >= SMALL_BYTES:
+        entry["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+    return entry
