@@ -104,7 +104,8 @@ class StemsParams(Params):
     snap: Literal["none", "bars"] = "none"
     """`bars`: stretched to the tempo and cut to whole bars, checked, the error reported."""
     loop: bool = False
-    """A seamless loop of whole bars, with loop points that samplers read."""
+    """A seamless loop, in WAV with loop points that samplers read: of exactly `duration`, or of whole bars where
+    `snap: bars` or the built-in instrument knows them."""
     retakes: Annotated[int, Field(ge=0, le=20)] = 2
     """How often a stem that fails its checks is played again, with a new seed."""
     accept: Literal["best", "none"] = "best"
