@@ -11,6 +11,7 @@ import math
 import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -174,7 +175,7 @@ class MusicGenBackend:
         hop = self.musicgen.sample_rate / self.musicgen.frame_rate
         for place, frames in enumerate(kept):
             share = MADE + (1 - MADE) * place / len(rows)
-            heard = patiently(lambda place=place: self.musicgen.generate_audio(tokens[place]), lambda share=share: pulse(share))
+            heard = patiently(partial(self.musicgen.generate_audio, tokens[place]), partial(pulse, share))
             audio.append(heard[0, :, int(frames * hop) :].float().cpu().numpy())
         return audio
 

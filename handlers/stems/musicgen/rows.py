@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from handlers.stems.musicgen.decoder import Decoder
+from handlers.stems.musicgen.hearing import encode
 from handlers.stems.musicgen.library import ConditioningAttributes, MusicGen, WavCondition
 from handlers.stems.musicgen.melody import CONDITION, no_melody
+from handlers.stems.musicgen.patience import patiently
 from handlers.stems.musicgen.sampling import Sampling
 from handlers.stems.musicgen.windows import Window
 
@@ -57,9 +60,13 @@ def generate(
     tokens
         int64 ``(rows, codebooks, frames)``, with those that were given.
     """
-    tokens = _encode(musicgen, rows)
+    tokens = patiently(partial(_encode, musicgen, rows), lambda: step(0))
     whole = [] if tokens is None else [tokens]
     done = 0
+    for words in dict.fromkeys(row.words for row in rows):
+        # T5 reads them now, where it can be waited for, and remembers what it read.
+        condition = _condition(musicgen, Row(words, ()), windows[0], alone=True)
+        patiently(partial(_hear, musicgen, condition, sampling), lambda: step(0))
     for number, window in enumerate(windows):
         assert (0 if tokens is None else tokens.shape[-1]) == window.given, f"{window} is given something else"
         made = decoder.generate(
@@ -77,12 +84,19 @@ def generate(
     return torch.cat(whole, -1)
 
 
+def _hear(musicgen: MusicGen, condition: ConditioningAttributes, sampling: Sampling) -> None:
+    with torch.inference_mode():
+        encode(musicgen.lm, condition, two_step=sampling.two_step)
+
+
 def _encode(musicgen: MusicGen, rows: Sequence[Row]) -> torch.Tensor | None:
     """The tokens of what the rows go on from."""
     if rows[0].continued is None:
         return None
-    given = [musicgen.compression_model.encode(row.continued[None].to(musicgen.device))[0] for row in rows]
-    return torch.cat(given)
+    with torch.inference_mode():
+        return torch.cat(
+            [musicgen.compression_model.encode(row.continued[None].to(musicgen.device))[0] for row in rows]
+        )
 
 
 def _condition(musicgen: MusicGen, row: Row, window: Window, *, alone: bool) -> ConditioningAttributes:

@@ -18,6 +18,8 @@ from handlers.stems.musicgen.backend import MADE
 from handlers.stems.musicgen.rows import Row, generate
 from handlers.stems.musicgen.sampling import Sampling
 from handlers.stems.musicgen.windows import STRIDE_S, plan_windows
+from handlers.stems.run import run
+from tests.handlers.stems.musicgen.conftest import request_for
 from tests.handlers.stems.musicgen.small_checkpoint import FRAME_RATE, WINDOW_S
 
 RATE = 32_000
@@ -237,6 +239,15 @@ def test_memory_that_ran_out_halves_the_width_of_the_next_attempt(open_small, co
         play(again, pulse=exhaust)
     with pytest.raises(OutOfMemory, match="already decoded one at a time"):
         play(open_small(context, batch=4), pulse=exhaust)
+
+
+def test_a_stem_of_musicgen_is_measured_and_delivered_with_its_log(context_at, warm):
+    context = context_at(seed=7, models=warm["small"])
+    run(request_for(retakes=0, duration=1.5), context)
+    facts = context.delivered().facts
+    assert (facts["model"], facts["decoder"], facts["duration_s"]) == ("small", "fast", 1.5)
+    log = context.delivered("sidecar", label="log").path.read_text()
+    assert f"prompt: {facts['prompt']}\n" in log and "peak memory: " in log
 
 
 def test_t5_reads_each_prompt_once(open_small):

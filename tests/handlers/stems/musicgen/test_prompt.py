@@ -33,13 +33,27 @@ def test_a_range_of_tempo_is_drawn_from(style):
 
 
 @pytest.mark.parametrize(
-    "prompt", ["techno at 140 bpm", "Techno, 140 BPM, in A minor, hard", "drone in f#-minor", "Eb major pad"]
+    ("prompt", "tempo", "key"),
+    [
+        ("techno at 140 bpm", 140, None),
+        ("Techno, 140 BPM, in A minor, hard", 140, "A minor"),
+        ("Eb major pad", None, "Eb major"),
+    ],
 )
-def test_what_a_prompt_says_itself_is_not_said_against(style, prompt):
-    said = words(style, prompt=prompt)
-    assert said.startswith(prompt)
-    assert ("key of" in said) == (not any(word in prompt for word in ("minor", "major")))
-    assert said.count("BPM") + said.count("bpm") == 1
+def test_what_a_prompt_names_itself_is_taken_and_not_said_twice(style, prompt, tempo, key):
+    params = request_for(prompt=prompt)
+    said, shared = words(style, prompt=prompt), draw_shared(params, style(params.style), 7)
+    assert said.startswith(prompt) and said.lower().count("bpm") == 1
+    assert ("key of" in said) == (key is None)
+    assert shared.tempo_bpm == (tempo or shared.tempo_bpm) and shared.key == (key or shared.key)
+
+
+def test_of_a_range_that_a_prompt_names_one_tempo_is_drawn_and_said(style):
+    params = request_for(prompt="techno, 128-130 BPM")
+    shared = draw_shared(params, style(params.style), 7)
+    assert shared.tempo_bpm in (128, 129, 130) and f" {shared.tempo_bpm:g} BPM, key of " in words(
+        style, prompt=params.prompt
+    )
 
 
 def test_what_the_job_gives_is_said_whatever_the_prompt_says(style):
