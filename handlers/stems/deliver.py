@@ -104,9 +104,15 @@ class Delivery:
     def _facts(self, finished: Finished) -> dict[str, Any]:
         fitted, take, verdict = finished.best.fitted, finished.best.take, finished.best.verdict
         loudness = fitted.loudness.facts()
+        heard: dict[str, Any] = {}
+        if not take.grid:
+            from handlers.stems.hear import hear  # The tracker, which only this needs.
+
+            heard = hear(fitted.audio, fitted.sample_rate)
         facts = {
             **self.backend_facts,
             **take.facts,
+            **heard,
             **fitted.facts,
             "style": self.style.name,
             "model": self.params.model,

@@ -132,6 +132,8 @@ def measure(fitted: Fitted, take: Take, style: Style) -> dict[str, float | None]
         return {"length": fitted.planned}
     drift = defects.measure_drift(audio, rate)
     tempo_error = fitted.facts.get("tempo_error")
+    if style.character.form == "drift" and fitted.facts.get("tempo_measured_bpm") is None:
+        tempo_error = None  # Without drums there is nothing that goes too fast or too slow.
     return {
         "not_a_number": 0,
         "silence": -fitted.loudness.sample_peak_dbfs,

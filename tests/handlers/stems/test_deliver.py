@@ -12,7 +12,6 @@ import soundfile
 from handlers.audio import files
 from handlers.audio.loudness import measure
 from handlers.contract import ItemRecord
-from handlers.contract import ItemRecord
 from handlers.stems.backend import Take
 from handlers.stems.check import describe, estimate
 from handlers.stems.params import StemsParams

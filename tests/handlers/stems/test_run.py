@@ -135,7 +135,8 @@ def test_another_model_is_never_replaced_in_silence(stems_context):
     "changes",
     [
         {"duration": 0.5}, {"duration": 601}, {"duration": "five"}, {"count": 0}, {"count": 65}, {"count": 2.5},
-        {"tempo": 39}, {"tempo": 241}, {"tempo": [130, 120]}, {"key": "H minor"}, {"style": "industrial"}, {"style": "../x/y"}, {"lenght": 3},
+        {"tempo": 39}, {"tempo": 241}, {"tempo": [130, 120]}, {"key": "H minor"},
+        {"style": "industrial"}, {"style": "../x/y"}, {"lenght": 3},
         {"duration": float("nan")},
     ],
 )  # fmt: skip

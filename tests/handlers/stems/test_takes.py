@@ -10,13 +10,14 @@ import pytest
 
 from handlers.audio import files
 from handlers.contract import Cancelled, Invalid, ItemRecord
-from handlers.stems.backend import Request
+from handlers.stems.backend import Request, Take
+from handlers.stems.check import describe
 from handlers.stems.models.manifest import read_models
 from handlers.stems.params import StemsParams
 from handlers.stems.run import play
 from handlers.stems.styles import load_style
 from tests.handlers.stems.conftest import CONFIG
-from tests.handlers.stems.players import Player, beat
+from tests.handlers.stems.players import RATE, Player, beat
 
 DURATION = 1.0
 
@@ -145,3 +146,28 @@ def test_cancelling_between_takes_delivers_nothing(stems_context):
     with pytest.raises(Cancelled):
         run(Player(bad), context)
     assert context.emitted == []
+
+
+def test_a_model_that_misses_its_tempo_is_stretched_to_it_and_one_that_ignores_it_is_played_again(stems_context):
+    def make(request: Request) -> Take:
+        tempo_bpm = 100.0 if request.take == 0 else 123.0
+        return Take(beat(14.0, tempo_bpm, start_s=0.2), RATE, {"prompt": "a beat", "asked_tempo_bpm": 126.0})
+
+    context = stems_context()
+    run(Player(make), context, duration=10, snap="bars")
+    facts = context.delivered().facts
+    assert [take["failed"] for take in facts["takes"]] == [["tempo"], []]
+    assert facts["takes"][0]["measured"]["tempo"] == pytest.approx(100 * (1 - 100 / 126), abs=0.5)
+    assert (facts["tempo_bpm"], facts["bars"]) == (126.0, 5)
+    assert facts["tempo_measured_bpm"] == pytest.approx(126, rel=0.005)
+    assert facts["duration_s"] == pytest.approx(5 * 240 / 126, abs=1 / RATE)
+    text = describe(ItemRecord(1, context.delivered().path, facts))
+    assert "where 126 were asked for" in text and "take 2 of 2" in text
+
+
+def test_what_nobody_knows_is_heard(stems_context):
+    context = stems_context()
+    run(Player(lambda request: beat(8.0, 124.0)), context, duration=8)
+    facts = context.delivered().facts
+    assert facts["tempo_measured_bpm"] == pytest.approx(124, rel=0.005)
+    assert "key_measured" in facts and "tempo_bpm" not in facts, "what was measured is not claimed as known"
