@@ -31,7 +31,7 @@ def check(
 
     Shows the steps, how long each result will be, time and disk from this machine's own earlier runs, results that
     no step uses, and what is missing here. JSON: a list of file, ok, problems (line, column, key, message), name,
-    seed, steps (name, handler, lane, items, duration_s, size_bytes, took_s, runs_known, fallback, findings), unused, missing,
+    seed, seeds, steps (of each seed: name, handler, lane, items, duration_s, size_bytes, took_s, runs_known, fallback, kept, findings), unused, missing,
     took_s, size_bytes.
 
     Example: ./drophammer check config/jobs/demo.yaml
@@ -62,7 +62,7 @@ def examine(file: str, settings: Settings, registry: Registry, connection: sqlit
     from daemon import documents
 
     report: dict[str, Any] = {
-        "file": file, "ok": False, "problems": [], "name": None, "seed": None, "steps": [], "unused": [], "missing": [],
+        "file": file, "ok": False, "problems": [], "name": None, "seed": None, "seeds": [], "steps": [], "unused": [], "missing": [],
         "took_s": None, "size_bytes": None,
     }  # fmt: skip
     try:
@@ -74,13 +74,14 @@ def examine(file: str, settings: Settings, registry: Registry, connection: sqlit
         return report
     known = documents.estimates(document, registry)
     report.update(ok=True, name=document.name, seed=document.seed, unused=documents.unused(document, registry))
+    report["seeds"] = list(document.seeds)
     for step in document.steps:
         lane = settings.lane_of(step.handler, registry[step.handler].lane)
         report["steps"].append(_expectation(step, lane, known[step.name], connection))
     report["missing"] = _missing(document, connection)
     for key in ("took_s", "size_bytes"):
         values = [step[key] for step in report["steps"]]
-        report[key] = None if None in values else sum(values)
+        report[key] = None if None in values else sum(values) * max(len(document.seeds), 1)
     return report
 
 
@@ -92,11 +93,14 @@ def _expectation(step: Any, lane: str, estimate: Estimate, connection: sqlite3.C
         took = pace.took_s_same
         if took is None and audio_s is not None and pace.seconds_per_second is not None:
             took = audio_s * pace.seconds_per_second
+        if took is not None and step.keep and estimate.items:
+            took *= 1 - len(step.keep) / estimate.items  # What is kept is only copied.
         if size is None and audio_s is not None and pace.bytes_per_second is not None:
             size = round(audio_s * pace.bytes_per_second)
     return {
         "name": step.name, "handler": step.handler, "lane": lane, "items": estimate.items, "duration_s": estimate.duration_s,
         "size_bytes": size, "took_s": took, "runs_known": 0 if pace is None else pace.runs, "fallback": step.fallback,
+        "kept": len(step.keep),
         "findings": [{"kind": f.kind, "key": f.key, "message": f.message} for f in step.findings],
     }  # fmt: skip
 
@@ -107,7 +111,8 @@ def _missing(document: Document, connection: sqlite3.Connection | None) -> list[
 
     said = []
     if document.from_job is not None:
-        query = "SELECT 1 FROM jobs WHERE state = 'done' AND (id = ? OR name = ?) LIMIT 1"
+        ended = "id = ? AND state IN ('done', 'failed', 'cancelled') OR name = ? AND state = 'done'"
+        query = f"SELECT 1 FROM jobs WHERE {ended} LIMIT 1"
         if connection is None or connection.execute(query, (document.from_job, document.from_job)).fetchone() is None:
             said.append(f"from: no finished job {document.from_job!r} yet")
     for step in document.steps:
@@ -133,12 +138,14 @@ def _print(report: dict[str, Any]) -> None:
             print(f"  {terminal.safe(place)}: {terminal.safe(problem['message'])}")
         return
     seed = "drawn when it is accepted" if report["seed"] is None else report["seed"]
-    print(f"{terminal.safe(report['file'])}: job {report['name']}, seed {seed}")
+    seeds = f"seeds {', '.join(map(str, report['seeds']))}; of each:" if report["seeds"] else f"seed {seed}"
+    print(f"{terminal.safe(report['file'])}: job {report['name']}, {seeds}")
     rows = []
     for step in report["steps"]:
         count = "?" if step["items"] is None else step["items"]
         each = "" if step["duration_s"] is None else f"{step['duration_s']:g} s"
         result = f"{count} x {each}" if each else f"{count} item{'s' * (count != 1)}"
+        result += f", {step['kept']} kept" if step["kept"] else ""
         took = terminal.duration(step["took_s"]) or ("?" if step["runs_known"] else "no runs yet on this machine")
         rows.append(
             (step["name"], step["handler"], step["lane"], result, took, terminal.size(step["size_bytes"]) or "?")
@@ -146,7 +153,7 @@ def _print(report: dict[str, Any]) -> None:
     terminal.print_table(("step", "handler", "lane", "result", "takes", "disk"), rows)
     if report["took_s"] is not None:
         print(
-            f"all steps: about {terminal.duration(report['took_s'])}, {terminal.size(report['size_bytes']) or 'unknown disk'}"
+            f"all steps{' of all seeds' if report['seeds'] else ''}: about {terminal.duration(report['took_s'])}, {terminal.size(report['size_bytes']) or 'unknown disk'}"
         )
     for step in report["steps"]:
         if step["fallback"] and any(

@@ -28,7 +28,7 @@ def put(text: str, way: Sequence[str], key: str, value: str, *, in_place_of: Seq
     mapping = _mapping(text, way)
     for index, (name, _) in enumerate(mapping.value):
         if name.value in (key, *in_place_of):
-            start, end = _span(text, mapping, index)
+            start, end = _span(mapping, index)
             return f"{text[:start]}{key}: {value}{text[end:]}"
     first = mapping.value[0][0].start_mark
     gap = ", " if mapping.flow_style else "\n" + " " * first.column
@@ -41,18 +41,28 @@ def remove(text: str, way: Sequence[str], key: str) -> str:
     for index, (name, _) in enumerate(mapping.value):
         if name.value != key:
             continue
-        start, end = _span(text, mapping, index)
+        start, end = _span(mapping, index)
+        if not mapping.flow_style:  # Its lines, with what is said of it at their end.
+            line_end = text.find("\n", end)
+            return text[: start - name.start_mark.column] + (text[line_end + 1 :] if line_end >= 0 else "")
         if index + 1 < len(mapping.value):
-            return text[:start] + text[mapping.value[index + 1][0].start_mark.index :]
-        return text[: _span(text, mapping, index - 1)[1]] + text[end:]
+            return text[:start] + text[_span(mapping, index + 1)[0] :]
+        return text[: _span(mapping, index - 1)[1]] + text[end:]
     return text
 
 
-def _span(text: str, mapping: yaml.MappingNode, index: int) -> tuple[int, int]:
-    """Where a key begins and its value ends; a block's end is the next token's start, which is too far."""
+def _span(mapping: yaml.MappingNode, index: int) -> tuple[int, int]:
+    """Where a key begins and its value ends."""
     name, value = mapping.value[index]
-    start, end = name.start_mark.index, value.end_mark.index
-    return start, start + len(text[start:end].rstrip())
+    return name.start_mark.index, _end(value)
+
+
+def _end(node: yaml.Node) -> int:
+    """The end of what is written: a block's own mark is where the next token begins, behind comments and empty lines."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return node.end_mark.index
 
 
 def _mapping(text: str, way: Sequence[str]) -> yaml.MappingNode:

@@ -1,4 +1,5 @@
-"""What a person sees in a finished job's folder: `report.md`, `index.html`, and `reason.txt` when it failed.
+"""What a person sees in a finished job's folder: `report.md`, `index.html`, `compare.md` of several seeds, and
+`reason.txt` when it failed.
 
 Drawn from the manifest and nothing else, on the daemon's errands thread: standard library and the YAML parser only.
 Everything in a manifest is untrusted text (names, prompts, messages); each page escapes it by construction.
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.pages import index, reason, report, view
+from daemon.pages import compare, index, reason, report, view
 
 
 def write(folder: Path, manifest: Mapping[str, Any], *, outbox: str = "outbox") -> list[Path]:
@@ -32,6 +33,8 @@ def write(folder: Path, manifest: Mapping[str, Any], *, outbox: str = "outbox") 
     """
     page = view.parse(manifest, outbox)
     texts = {"report.md": report.write(page), "index.html": index.write(page)}
+    if page.seeds:
+        texts["compare.md"] = compare.write(page)
     if page.job["state"] != "done":
         texts["reason.txt"] = reason.write(page)
     paths = []

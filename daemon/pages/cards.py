@@ -53,10 +53,12 @@ def card(item: Item, name: str, *, wide: bool, many: bool) -> Html:
                 "div",
                 tag("h3", name if item.primary is None or not wide else item.primary.name),
                 item.procedural and tag("span", "PROCEDURAL", class_="badge procedural"),
+                item.kept_from and tag("span", "kept", class_="badge kept", title=f"As it was, from {item.kept_from}"),
                 tag("span", item.length, class_="dim"),
                 class_="title",
             ),
             item.heard and _player(item, name, many),
+            item.parts and _parts(item, name),
             item.prompt and _prompt(item.prompt),
             item.prompt and not item.prompt_read and tag("p", UNREAD, class_="dim unread"),
             _facts(item),
@@ -82,6 +84,21 @@ def _player(item: Item, name: str, many: bool) -> Html:
     sources = [tag("source", src=file.href, type=file.media_type) for file in item.heard]
     links = [tag("a", file.name, href=file.href) for file in item.heard[:1]]
     return tag("audio", sources, links, controls=True, preload="none" if many else "metadata", aria_label=f"Player: {name}")
+
+
+def _parts(item: Item, name: str) -> Html:
+    """Its layers, each with a player of its own."""
+    players = [
+        tag(
+            "div",
+            tag("span", file.label, class_="dim"),
+            tag("audio", tag("source", src=file.href, type=file.media_type), controls=True, preload="none",
+                aria_label=f"Player: {file.label} of {name}"),
+            class_="take",
+        )
+        for file in item.parts
+    ]  # fmt: skip
+    return tag("details", tag("summary", f"{len(players)} layers"), players, class_="layers")
 
 
 def _prompt(text: str) -> Html:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from daemon.pages import cards, tables
+from daemon.pages import cards, compare, tables
 from daemon.pages.formats import date, one_line, took
 from daemon.pages.markup import Html, render, tag
 from daemon.pages.reason import advice, headline
@@ -80,12 +80,16 @@ def _numbers(page: Page) -> Iterator[tuple[str, str]]:
     result, item = page.result, page.headliner
     if page.job["state"] != "done":
         pass  # What was finished on the way is not what was asked for.
+    elif page.seeds:
+        pass  # Each seed has its own.
     elif item:
         yield "Length", item.length
         yield from ((entry.name, entry.text) for entry in item.measurements if entry.key in ("tempo_bpm", "key", "integrated_lufs"))
     elif result:
         yield result.name, f"{len(result.items)} items"
-    if page.seeded:
+    if page.seeds:
+        yield "Seeds", ", ".join(map(str, page.seeds))
+    elif page.seeded:
         yield "Seed", str(page.job["seed"])
     yield "Made in", took(page.took_s) if page.took_s is not None else ""
 
@@ -94,16 +98,18 @@ def _in_order(page: Page) -> list[Step]:
     """What people came for stands first: the one result, then all else in the order of the job file."""
     shown = [step for step in page.steps if step.items]
     result = page.result
-    if result is not None and len(result.items) == 1:
+    if result is not None and len(result.items) == 1 and not page.seeds:
         shown.sort(key=lambda step: step is not result)
     return shown
 
 
 def _targets(page: Page) -> Iterator[tuple[str, str]]:
+    if page.seeds and any(step.items for step in page.steps):
+        yield "Compare", "compare"
     for step in _in_order(page):
         count = len(step.items)
         yield (f"{step.name} ({count})" if count > 1 else step.name), step.anchor
-    yield ("Repeat or vary" if page.seeded else "Repeat"), "repeat"
+    yield ("Repeat or vary" if page.one_seed else "Repeat"), "repeat"
     yield "Steps", "steps"
     yield "Files", "files"
 
@@ -111,6 +117,8 @@ def _targets(page: Page) -> Iterator[tuple[str, str]]:
 def _sections(page: Page) -> Iterator[Html]:
     shown = _in_order(page)
     items = sum(len(step.items) for step in shown)
+    if page.seeds and shown:
+        yield compare.section(page)
     for step in shown:
         yield cards.section(step, first=step is shown[0], many=items > cards.MANY)
     if not shown:
@@ -121,6 +129,8 @@ def _sections(page: Page) -> Iterator[Html]:
 
 def _repeat(page: Page) -> Html:
     seed = page.job["seed"]
+    if page.seeds:
+        return _again(page)
     if page.text is None:
         words = tag("p", "Write ", tag("code", f"seed: {seed}"), " into it to get the same again, another number for a variation.")
         return tag("section", tag("h2", "The job file"), words, tag("pre", page.job["document"], class_="file"), id="repeat")
@@ -158,7 +168,7 @@ def _repeat(page: Page) -> Html:
 
 
 def _again(page: Page) -> Html:
-    """No seed had a part in it: the job file as it is makes the same of the same recordings."""
+    """The job file as it is makes the same again: it names its seeds, or no seed had a part in it."""
     return tag(
         "section",
         tag("div", tag("h2", "Repeat"), tag("p", "Save as a .yaml file and drop it into the inbox.", class_="dim"), class_="head"),

@@ -3,7 +3,7 @@
 // browser's own players and links to times in the files do the work.
 (() => {
   const LEFT = Number(document.body.dataset.left), RIGHT = Number(document.body.dataset.right);
-  const cards = [...document.querySelectorAll(".card")].filter((card) => card.querySelector("audio"));
+  const cards = [...document.querySelectorAll(".card, .take")].filter((card) => card.querySelector("audio"));
   let current = null;
   document.documentElement.classList.add("js");
 
@@ -15,7 +15,7 @@
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
   cards.forEach((card) => {
-    const audio = card.querySelector("audio"), scope = card.querySelector(".scope");
+    const audio = card.querySelector("audio"), scope = card.matches(".card") && card.querySelector(".scope");
     const jumps = [...card.querySelectorAll("a[data-seek]")];
     const length = () => (Number.isFinite(audio.duration) && audio.duration) || Number(card.dataset.duration) || 0;
     const place = (line, t) => { line.style.left = 100 * (LEFT + clamp(t / length(), 0, 1) * (1 - LEFT - RIGHT)) + "%"; };
@@ -90,7 +90,7 @@
   document.addEventListener("keydown", (event) => {
     const target = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey || target.closest("audio, input, textarea, select")) return;
-    const own = target.closest(".card");
+    const own = target.closest(".card, .take");
     const card = (target.matches("[role=slider]") && own) || current || own || cards[0];
     if (!card) return;
     const audio = card.querySelector("audio"), step = event.shiftKey ? 30 : 5;

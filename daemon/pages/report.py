@@ -36,7 +36,8 @@ def _opening(page: Page) -> Iterator[str]:
         ("Finished", escape(date(job["finished_at"]))),
         ("Took", took(page.took_s)),
         ("Length", length),
-        ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "") if page.seeded else ""),
+        ("Seed", f"{job['seed']}" + (" (drawn: the job file named none)" if page.seed_drawn else "") if page.one_seed else ""),
+        ("Seeds", f"{', '.join(map(str, page.seeds))} ([side by side](compare.md))" if page.seeds else ""),
         ("Made from", code(job["from_job"]) if job["from_job"] else ""),
         ("Licence", ", ".join(map(escape, page.licences))),
     ]
@@ -69,6 +70,7 @@ def _details(item: Item, shared: str) -> Iterator[str]:
     rest = "; ".join(f"{escape(entry.name)} {escape(entry.text)}" for entry in item.measurements if entry.key not in FIRST)
     lines = {
         "PROCEDURAL": PROCEDURAL if item.procedural else "",
+        "kept": f"as it was, from {escape(item.kept_from)}" if item.kept_from else "",
         PROMPT if item.prompt_read else PROMPT_UNREAD: "" if item.prompt == shared else escape(item.prompt),
         "sections": _marks(item, item.sections),
         "tracks": _marks(item, item.tracks),
@@ -165,6 +167,10 @@ def _request(page: Page) -> Iterator[str]:
     yield "## Request"
     yield fenced(job["document"], "yaml")
     yield "## Repeat"
+    if page.seeds:
+        yield "The job file names its seeds, so the same comes out when it is dropped again. With one of them as its `seed:` that one alone does."
+        yield fenced(repeat.resubmit(page.place), "sh")
+        return
     if not page.seeded:
         yield "Nothing in it was drawn: the same job file makes the same of the same recordings."
         yield fenced(repeat.resubmit(page.place), "sh")

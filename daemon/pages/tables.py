@@ -90,6 +90,6 @@ def _files(page: Page) -> Html:
          tag("td", size(file.size_bytes), class_="right"))
         for item, file in files_of(page.steps)
     ]  # fmt: skip
-    names = [*ALWAYS_THERE, *(["reason.txt"] if page.job["state"] != "done" else [])]
+    names = [*ALWAYS_THERE, *(["compare.md"] if page.seeds else []), *(["reason.txt"] if page.job["state"] != "done" else [])]
     rows += [(tag("td", tag("a", name, href=name)), "the job", "", tag("td", class_="right")) for name in names]
     return _table(("File", "Of", "What", "Size"), rows, "Files")

@@ -17,7 +17,8 @@ PLAYABLE = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".oga": "audio/ogg", ".opus": "audio/ogg",
     ".m4a": "audio/mp4", ".aac": "audio/aac",
 }  # fmt: skip
-SHOWN_APART = frozenset({"prompt", "seed", "sections", "tracks", "licence", "duration_s"})
+SHOWN_APART = frozenset({"prompt", "seed", "sections", "tracks", "licence", "duration_s", "energy_db", "kept_from"})
+MOST_SLICES = 64
 KINDS = ("primary", "rendition", "part", "sidecar")
 SHORT_S = 20.0
 LONGEST_S = 1e9
@@ -47,7 +48,9 @@ class File:
 
     @property
     def caption(self) -> str:
-        """What it is, in a word or two: ``FLAC``, ``grid JSON``."""
+        """What it is, in a word or two: ``FLAC``, ``grid JSON``, ``MIDI``."""
+        if self.label in ("midi", self.suffix[1:]):
+            return self.label.upper()
         return one_line(f"{self.label} {self.suffix[1:].upper()}") or "file"
 
 
@@ -88,6 +91,10 @@ class Item:
     procedural: bool
     source: str
     """For an analysis, the label of what it is of, where its handler says so."""
+    energy_db: tuple[float, ...] = ()
+    """The level of each slice of it, from its beginning to its end."""
+    kept_from: str = ""
+    """The earlier job and its item, where it was taken over and not made."""
     heard: tuple[File, ...] = ()
     """What its picture's time runs along with: its own audio, or, for an analysis, the recording it is of."""
 
@@ -105,6 +112,17 @@ class Item:
         return next((file for file in self.files if file.label == "picture" and file.suffix == ".png"), None)
 
     @property
+    def parts(self) -> tuple[File, ...]:
+        """Its layers that a browser plays."""
+        return tuple(file for file in self.files if file.media_type and file.kind == "part")
+
+    @property
+    def energy(self) -> File | None:
+        """A picture of its loudness over time, or the one of everything."""
+        images = (file for file in self.files if file.label == "energy" and file.suffix in (".png", ".svg", ".jpg"))
+        return next(images, self.picture)
+
+    @property
     def length(self) -> str:
         """How long it is, as a person reads it."""
         return "" if self.duration_s is None else self.clock(self.duration_s)
@@ -114,6 +132,9 @@ class Item:
         return clock(time_s, tenths=self.duration_s is not None and self.duration_s < SHORT_S)
 
     def measured(self, key: str) -> str:
+        """A fact with its unit; where nobody asked for a tempo, the one that was measured."""
+        if key == "tempo_bpm" and not any(entry.key == key for entry in self.measurements):
+            key = "tempo_measured_bpm"
         return next((entry.text for entry in self.measurements if entry.key == key), "")
 
 
@@ -122,11 +143,19 @@ class Step:
     """One step with what it made."""
 
     name: str
+    """`beds`; `seed-7/beds` in a job of several seeds."""
+    seed: int | None
+    """Which of several seeds made it."""
     handler: str
     entry: Mapping[str, Any]
     """The manifest's own words, for the tables."""
     items: tuple[Item, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """What stands before its name where there are several seeds: `seed-7/`."""
+        return f"seed-{self.seed}/" if self.seed is not None else ""
 
     @property
     def anchor(self) -> str:
@@ -168,6 +197,8 @@ class Page:
     @property
     def headliner(self) -> Item | None:
         """The one item whose measurements stand at the top: the result, or an analysis that is all there is."""
+        if self.seeds:
+            return None
         if self.result:
             return self.result.items[0] if len(self.result.items) == 1 else None
         items = [item for step in self.steps for item in step.items]
@@ -178,6 +209,16 @@ class Page:
         """Whether the seed had a part in what was made; where nothing was made there is no telling."""
         items = [item for step in self.steps for item in step.items]
         return not items or any(item.seed for item in items)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of several; empty for a job of one."""
+        return tuple(self.job.get("seeds") or ())
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether there is one seed to be named, which had a part in what was made."""
+        return self.seeded and not self.seeds
 
     @property
     def took_s(self) -> float | None:
@@ -203,7 +244,8 @@ def parse(manifest: Mapping[str, Any], outbox: str) -> Page:
     steps = tuple(_step(entry, bool(job["procedural"])) for entry in manifest["steps"])
     place = f"{outbox}/{job['id']}" if job["state"] == "done" else f"{outbox}/failed/{job['id']}"
     version = one_line(manifest["drophammer"])
-    return Page(job, manifest["host"], version, _with_sources(steps), find_seed(job["document"]), place)
+    text = None if job.get("seeds") else find_seed(job["document"])
+    return Page(job, manifest["host"], version, _with_sources(steps), text, place)
 
 
 def anchor(label: str) -> str:
@@ -213,7 +255,8 @@ def anchor(label: str) -> str:
 
 def _step(entry: Mapping[str, Any], procedural: bool) -> Step:
     items = tuple(_item(item, procedural) for item in entry["items"])
-    return Step(one_line(entry["name"]), one_line(entry["handler"]), entry, items, tuple(map(visible, entry["warnings"])))
+    warnings = tuple(map(visible, entry["warnings"]))
+    return Step(one_line(entry["name"]), entry.get("seed"), one_line(entry["handler"]), entry, items, warnings)
 
 
 def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
@@ -234,13 +277,34 @@ def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
         tracks=tuple(_marks(facts.get("tracks"))),
         procedural=bool(facts.get("procedural")) or (procedural and facts.get("model") == "procedural"),
         source=one_line(facts["source"]) if isinstance(facts.get("source"), str) else "",
+        energy_db=_energy(facts.get("energy_db")),
+        kept_from=one_line(facts.get("kept_from") or ""),
     )
     return replace(item, heard=item.audio)
 
 
 def _measurements(facts: Mapping[str, Any]) -> tuple[Measurement, ...]:
     keys = [key for key in FIRST if key in facts] + [key for key in facts if key not in FIRST and key not in SHOWN_APART]
-    return tuple(Measurement(key, name_of(key), value_of(key, facts[key])) for key in keys)
+    return tuple(Measurement(key, name_of(key), _text(key, facts[key])) for key in keys)
+
+
+def _text(key: str, value: Any) -> str:
+    return _verdict(value) if key == "gate" and isinstance(value, dict) else value_of(key, value)
+
+
+def _verdict(gate: Mapping[str, Any]) -> str:
+    """What the checks before delivery said: `passed`, or what failed; and how many takes it took."""
+    failed = gate.get("failed") if isinstance(gate.get("failed"), list) else []
+    said = "passed" if gate.get("passed") is True else f"failed: {', '.join(map(one_line, failed)) or 'unknown'}"
+    takes = gate.get("takes")
+    return f"{said}, {takes} takes" if isinstance(takes, int) and takes > 1 else said
+
+
+def _energy(values: Any) -> tuple[float, ...]:
+    if not isinstance(values, list) or not 2 <= len(values) <= MOST_SLICES:
+        return ()
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return tuple(numbers) if len(numbers) == len(values) and all(-1000 < value < 1000 for value in numbers) else ()
 
 
 def _marks(values: Any) -> Iterator[Mark]:
@@ -270,7 +334,8 @@ def _with_sources(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 def _with_source(item: Item, step: Step, items: Mapping[str, Item]) -> Item:
     read = {one_line(entry["label"]) for entry in step.entry["inputs"]}
-    source = items.get(item.source if item.source in read else read.pop() if len(read) == 1 else "")
+    named = item.source if item.source in read else read.pop() if len(read) == 1 else ""
+    source = items.get(step.folder + named)
     if item.audio or source is None:
         return item
     return replace(item, heard=source.audio, duration_s=item.duration_s or source.duration_s)

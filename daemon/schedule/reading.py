@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from daemon.documents.problems import DocumentError, Report, listed, nearest, show
+from daemon.documents.problems import DocumentError, Problem, Report, listed, nearest, show
 from daemon.documents.scalars import ScalarRefused, resolve
 from daemon.documents.text import decode
 from daemon.documents.tree import Node, parse
@@ -182,6 +182,8 @@ def text_of(schedule: Schedule, config: Path) -> bytes:
         It is no YAML, and its seed was to be taken away; what else may be wrong with it is for the job reader to find.
     """
     if isinstance(schedule.job, dict):
+        if schedule.new_seed and "seeds" in schedule.job:
+            raise _both()
         job = {key: value for key, value in schedule.job.items() if not (schedule.new_seed and key == "seed")}
         return _write(job)
     content = (config / Path(schedule.job).expanduser()).read_bytes()
@@ -191,6 +193,8 @@ def text_of(schedule: Schedule, config: Path) -> bytes:
 def _without_seed(content: bytes) -> bytes:
     text, report = decode(content), Report()
     root = parse(text, report)
+    if not report and isinstance(root.value, dict) and "seeds" in root.value:
+        raise _both()
     if report or not isinstance(root.value, dict) or "seed" not in root.value:
         return content
     lines = text.splitlines(keepends=True)
@@ -201,6 +205,10 @@ def _without_seed(content: bytes) -> bytes:
     job = root.plain()
     del job["seed"]
     return _write(job)
+
+
+def _both() -> DocumentError:
+    return DocumentError([Problem(1, 1, "seeds", "names its seeds, and its schedule says `seed: new`; keep one of the two")])
 
 
 class _Dumper(yaml.SafeDumper):

@@ -303,3 +303,13 @@ def test_without_schedules_the_calculator_is_not_loaded() -> None:
     script = "import sys; from pathlib import Path; from daemon.schedule import read; read(Path('config/schedules.yaml')); print('apscheduler' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("job", ["{seeds: [1, 2], do: beats}", "jobs/two.yaml"])
+def test_a_schedule_that_draws_a_seed_refuses_a_job_that_names_several(tmp_path: Path, job: str) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "two.yaml").write_text("seeds: [1, 2]\ndo: beats\n")
+    (tmp_path / "schedules.yaml").write_text(f'nightly: {{cron: "0 3 * * *", seed: new, job: {job}}}\n')
+    (nightly,) = read(tmp_path / "schedules.yaml")
+    with pytest.raises(DocumentError, match="its schedule says `seed: new`; keep one of the two"):
+        text_of(nightly, tmp_path)

@@ -97,3 +97,24 @@ def test_a_job_killed_while_its_folder_was_assembled_is_assembled_again(house: B
     assert published_once(house) == []
     assert house.manifest(job)["job"]["state"] == "done"
     assert house.rows("SELECT count(*) FROM attempts")[0][0] == 1, "nothing was made again"
+
+
+def test_seeds_and_kept_items_survive_a_kill_in_the_middle(house: BreakableHouse) -> None:
+    made = house.home / "made"
+    wreck = {"do": "wreck", "items": 4, "seconds": 0.1, "made": str(made)}
+    house.start()
+    house.drop("first.yaml", {"do": "wreck", "items": 2})
+    first = house.ended("first")["id"]
+    house.drop("second.yaml", {**wreck, "from": "first", "seeds": [1, 2], "keep": {2: "from/wreck/1"}})
+    items = f"SELECT published, attempt_id, sha256 FROM artifacts WHERE job_id != '{first}'"
+    eventually(lambda: len(house.rows(items)) >= 4, "some items are finished, kept ones among them")
+    house.kill()
+    before = {tuple(row) for row in house.rows(items)}
+    assert len(before) < 8, "the kill came too late to prove anything"
+    house.start()
+    second = house.ended("second")
+    assert published_once(house) == []
+    assert before <= {tuple(row) for row in house.rows(items)}, "what was finished was made again"
+    assert not [line for line in made.read_text().splitlines() if line.endswith(" 2")], "what is kept was made"
+    kept = [step["items"][1]["facts"] for step in house.manifest(second)["steps"]]
+    assert kept == [{"kept_from": f"{first}/wreck/1"}] * 2

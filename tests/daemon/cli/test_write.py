@@ -180,3 +180,12 @@ def test_new_writes_over_nothing_and_neutralises_the_words(call, tmp_path, monke
     written = (tmp_path / "industrial-set.yaml").read_text()
     assert "\x1b" not in written and written.count("\nsteps:") == 1
     assert call("new", "industrial set").exit_code == 2
+
+
+def test_check_counts_all_seeds_and_says_what_is_kept(home, call) -> None:
+    report = json.loads(call("check", "--json", "-", stdin=GOOD + "count: 2\n").stdout)[0]
+    many = json.loads(call("check", "--json", "-", stdin=GOOD + "count: 2\nseeds: [1, 2, 3]\n").stdout)[0]
+    assert many["size_bytes"] == 3 * report["size_bytes"] and many["seeds"] == [1, 2, 3] and report["seeds"] == []
+    shown = call("check", "-", stdin=GOOD + "count: 2\nseeds: [1, 2, 3]\nfrom: old\nkeep: {2: from/stems/2}\n").stdout
+    assert "seeds 1, 2, 3; of each:" in shown and "2 x 2 s, 1 kept" in shown
+    assert "missing: from: no finished job 'old' yet" in shown
