@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handlers.contract import Invalid
-from handlers.stems.models.commands import print_table
 from handlers.stems.styles import StyleError, list_styles, load_style
+from handlers.stems.table import print_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Bringing weights here: what is needed and how large, then every file, resumed where it was cut off, and verified. Light.
+"""Bringing weights here: what is needed and how large, then every file, resumed where it was cut off, verified. Light.
 
 What already lies in ``models/``, in a configured folder or in the hub's cache is checked and used in place. A file is
 downloaded into a `.part` beside its place, named after the content that it must come to, so that only the same content
@@ -20,7 +20,7 @@ from handlers.stems.models.digest import git_sha1_of, sha256_of
 from handlers.stems.models.hub import Hub, HubFile, Repository
 from handlers.stems.models.manifest import Manifest, Model, Weights
 from handlers.stems.models.meter import Meter, size
-from handlers.stems.models.records import FileRecord, Record, read_records, write_record
+from handlers.stems.models.records import FileRecord, Record, write_record
 from handlers.stems.models.weights import CODEC, POINTER_LIMIT_BYTES, Shelves, codec_pointer, files_of, look_at
 
 ROOM_LEFT_BYTES = 200_000_000
@@ -279,8 +279,8 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(disk).free
     if needed and needed + ROOM_LEFT_BYTES > free:
         raise Invalid(
-            f"{size(needed)} are needed in {folder} (and {size(ROOM_LEFT_BYTES)} to spare), {size(free)} are free; make "
-            "room, or put models/ on a larger disk and a link in its place"
+            f"{size(needed)} are needed in {folder} (and {size(ROOM_LEFT_BYTES)} to spare), {size(free)} are free; "
+            "make room, or put models/ on a larger disk and a link in its place"
         )
 
 
@@ -298,9 +298,7 @@ def locked(models: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Transient(
-                f"{models} is in use by another `drophammer models` command; wait until it has ended"
-            ) from None
+            raise Transient(f"{models} is in use by another `drophammer models`; wait until it has ended") from None
         yield
 
 

@@ -12,7 +12,7 @@ from handlers.contract import Invalid
 from handlers.stems.models.fetch import Say, check_room, find_wrong, known_sha256, locked, record_as_found
 from handlers.stems.models.manifest import Manifest, Model, Weights
 from handlers.stems.models.meter import Meter, size
-from handlers.stems.models.records import read_records, write_record
+from handlers.stems.models.records import write_record
 from handlers.stems.models.weights import (
     CODEC,
     STATE,
@@ -56,7 +56,7 @@ def verify(keys: list[str], manifest: Manifest, places: Shelves) -> Iterator[Ver
 
 
 def remove(key: str, manifest: Manifest, places: Shelves, say: Say) -> None:
-    """Remove a model's files from ``models/``; what another model that is here needs stays, and so does what lies elsewhere.
+    """Remove a model's files from ``models/``, but for what another model that is here needs, and what lies elsewhere.
 
     Raises
     ------
@@ -71,6 +71,10 @@ def remove(key: str, manifest: Manifest, places: Shelves, say: Say) -> None:
                 if place:
                     found = True
                     say(f"stays: {place}, which is not ours")
+                elif places.record(weights):
+                    found = True
+                    write_record(places.own, weights.folder, None)
+                    say(f"forgotten: what was recorded of {weights.name}")
                 continue
             found = True
             if users := _other_users(weights, key, manifest, places):

@@ -1,8 +1,8 @@
 """What is asked of the hub: what a repository holds, and one file from where it was cut off.
 
-The hub's own library does the talking: addresses, proxies, access tokens, listings. Its downloader is not used, since it
-starts anew in every process, loses up to 10 MB where a connection breaks, and compares no hash (huggingface_hub 2.4.0).
-Light until used.
+The hub's own library does the talking: addresses, proxies, access tokens, listings. Its downloader is not used, since
+it starts anew in every process, loses up to 10 MB where a connection breaks, and compares no hash (seen in
+huggingface_hub 2.4.0). Light until used.
 """
 
 from __future__ import annotations
