@@ -75,8 +75,11 @@ def load(model: Model, context: Context, plan: Plan) -> Loaded:
     warm = context.models.get(WARM)
     if isinstance(warm, Loaded) and (warm.made_from, warm.device, warm.held_as) == (state, plan.device, plan.held_as):
         return warm
-    context.models.pop(WARM, None)  # Its memory is needed by the one that follows.
-    del warm
+    if warm is not None:  # Its memory is needed by the one that follows.
+        del warm, context.models[WARM]
+        gc.collect()
+        if plan.device == "cuda":
+            torch.cuda.empty_cache()
     _make_room(plan, context)
     context.progress("loading", 0)
     sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths if path.suffix != ".json"}
@@ -106,9 +109,6 @@ def _compare(sha256: dict[str, str], model: Model, models: Path, context: Contex
 
 def _make_room(plan: Plan, context: Context) -> None:
     """Wait for the memory that the model will take; too little of it is answered by a narrower batch."""
-    gc.collect()
-    if plan.device == "cuda":
-        torch.cuda.empty_cache()
     need = plan.need.of(plan.width)
     if wait_for(need, plan.device, context):
         return
