@@ -40,9 +40,10 @@ class Remix(Params):
     weirdness: Annotated[float, Field(ge=0.1, le=1.5)] | None = None
     """How unlikely the notes may be: the sampling temperature. 0.1 repeats itself, 1 is usual, 1.5 falls apart."""
     melody_loyalty: Percent | None = None
-    """How closely the melody of `melody:` is followed: the share of it that conditions the model. 100: all of it."""
+    """How closely the melody of `melody:` is followed: the weight of its chroma. 0: not at all, 100: all of it."""
     genre_shift: Percent | None = None
-    """How far from the given audio (`continue_from:` or `melody:`) towards the words: 0 stays, 100 follows the words."""
+    """How far from the given audio (`continue_from:` or `melody:`) towards the words: 0 stays, 100 follows the words. It
+    raises the guidance scale from 1 to 5, and gives the melody less weight, or keeps less of the audio gone on from."""
     structure: Percent | None = None
     """How strictly it is held to bars: 0 free, 100 every beat at its place on the grid."""
 
@@ -72,9 +73,11 @@ class StemsParams(Params):
     """`true` demands a model whose licence allows commercial use."""
 
     continue_from: Reference | None = None
-    """Audio that each stem goes on from: a step, an item (`beds/2`) or a path. Models of audiocraft."""
+    """Audio that each stem goes on from at its end: a step, an item (`beds/2`) or a path; of several each stem takes the
+    next. What is new is delivered, and `duration` counts that. Models of audiocraft."""
     melody: Reference | None = None
-    """Audio whose melody is taken over. Models that read one: musicgen-melody."""
+    """Audio whose melody is taken over, repeated where it is shorter; of several each stem takes the next. It is heard
+    as it is, so give the melody without drums and bass. Models that read one: musicgen-melody."""
     style_from: Reference | None = None
     """Audio whose style is taken over. Models that read one: musicgen-style."""
     remix: Remix | None = None
@@ -90,7 +93,7 @@ class StemsParams(Params):
     use_sampling: bool | None = None
     """`false` takes the likeliest token each time; `true` without it."""
     two_step: bool | None = None
-    """Computes guidance in two passes of half the batch: slower, less memory; `false` without it."""
+    """Computes guidance in two passes, as audiocraft can: slower, other rounding; `false` without it."""
     decoder: Literal["fast", "reference"] | None = None
     """`fast` (without it): this project's own loop; `reference`: audiocraft's."""
     precision: Literal["fp32", "bf16", "fp16", "int8"] | None = None
