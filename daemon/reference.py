@@ -59,6 +59,7 @@ A key of the kind *reference* names audio:
 | `beds` | all items of the step `beds`, in order |
 | `beds/3` | its third item; items count from 1 |
 | `from/beds`, `from/beds/3` | the same of the finished job named by `from:` |
+| `from/seed-7/beds/3` | the same of a job with `seeds:`, as this seed made it |
 | `each` | the current item, in a step with `for_each` |
 | `./x.wav`, `loops/x.wav` | a file, from the inbox on |
 | `/music/x.wav`, `~/x.wav` | a file elsewhere, inside `inboxes:` or `roots:` of the configuration |

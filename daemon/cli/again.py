@@ -27,7 +27,7 @@ from daemon.kept import Finished, finished
 if TYPE_CHECKING:
     from daemon.settings import Paths
 
-HELD = {"tempo": "tempo_bpm", "key": "key"}
+HELD = {"key": "key", "tempo": "tempo_bpm"}
 """Keys by which the new stems are held to the kept ones, and the facts of these that say to what."""
 FIRST_LINE = "# Made by `./drophammer again`"
 
@@ -206,7 +206,9 @@ def _held(plan: Plan) -> dict[tuple[str, ...], str]:
             terminal.note(f"what is kept has not one {key} ({', '.join(map(str, values))}): the new items are free")
         for step in tonal if len(values) == 1 else ():
             if plan.params[step][key] is None or isinstance(plan.params[step][key], list):
-                held[(*way_to(plan.document, step), key)] = json.dumps(values[0])
+                held[(*way_to(plan.document, step), key)] = (
+                    f"{values[0]:g}" if key == "tempo" else json.dumps(values[0])
+                )
     return held
 
 
@@ -219,11 +221,11 @@ def _written(plan: Plan, seed: int, held: Mapping[tuple[str, ...], str]) -> str:
         text = put(text, (), "from", plan.job_id)
     elif not plan.reads_earlier:
         text = remove(text, (), "from")
+    for way, value in held.items():
+        text = put(text, way[:-1], way[-1], value)
     for step in plan.params:
         places = {place: f"from/{entry.label}" for place, entry in plan.places.get(step, {}).items()}
         way = way_to(text, step)
         text = put(text, way, "keep", flow(places)) if places else remove(text, way, "keep")
-    for way, value in held.items():
-        text = put(text, way[:-1], way[-1], value)
     keeping = f", keeping {', '.join(entry.label for entry in plan.kept)}" if plan.kept else ""
     return f"{FIRST_LINE}: {plan.job_id} with another seed{keeping}.\n{text}"

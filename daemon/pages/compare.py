@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from daemon.pages.formats import size
 from daemon.pages.markdown import escape, table
@@ -11,7 +12,7 @@ from daemon.pages.markup import Html, tag
 from daemon.pages.view import FIRST, Item, Page
 
 BARS = "▁▂▃▄▅▆▇█"
-RANGE_DB = 36.0
+RANGE_DB = 24.0
 """From the loudest slice of all that is compared down to nothing."""
 WIDE, HIGH = 192, 32
 """Of the picture on the page, in its own units."""
@@ -65,7 +66,7 @@ def _row(seed: int, item: Item | None, top_db: float) -> tuple[str, ...]:
         energy = sparkline(item.energy_db, top_db)
     else:
         energy = f"![energy]({item.energy.href})" if item.energy else ""
-    file = f"[{escape(item.primary.name)}]({item.primary.href})" if item.primary else ""
+    file = f"[{escape(PurePath(item.primary.name).name)}]({item.primary.href})" if item.primary else ""
     measured = [escape(item.measured(key)) for key in (*FIRST, "gate")]
     return str(seed), item.length, *measured, energy, file
 
