@@ -103,7 +103,7 @@ def chord_table(
     cents
         Width of each harmonic's band: how many players there seem to be.
     top_hz
-        Harmonics above it are left out.
+        Harmonics fade out towards it, and above it there are none.
 
     Returns
     -------
@@ -123,7 +123,8 @@ def chord_table(
             width = max(1.0, centre * spread)
             first, last = max(1, int(centre - 3 * width)), min(used, int(centre + 3 * width) + 1)
             distance = (np.arange(first, last, dtype=np.float32) - np.float32(centre)) / np.float32(width)
-            spectrum[first:last] += np.float32(number**-slope / width**0.5) * np.exp(-distance * distance)
+            level = number**-slope / width**0.5 * (1 - (fundamental * number / top_hz) ** 4)
+            spectrum[first:last] += np.float32(level) * np.exp(-distance * distance)
     phases = rng.random((2, used), dtype=np.float32) * np.float32(2 * np.pi)
     bins = np.zeros((2, size // 2 + 1), np.complex64)
     bins.real[:, :used] = spectrum * np.cos(phases)

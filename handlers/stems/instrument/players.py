@@ -170,8 +170,8 @@ class Players:
             if event.kind == "air":
 
                 def read(first: int, last: int, event: Event = event) -> np.ndarray:
-                    drift = 2.5 * np.array(self._openings(event, first, last)) - 1.5
-                    return tones.air(event, self.bands, drift, KNOT, first, last, edge)
+                    octaves = 2.5 * np.array(self._openings(event, first, last)) + 2 * self.character.brightness
+                    return tones.air(event, self.bands, 220 * 2.0**octaves, KNOT, first, last, edge)
 
                 yield Voice(part, event.start, event.length, read, gain, gain, event.send)
             elif event.kind == "steam":

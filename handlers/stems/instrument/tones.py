@@ -147,12 +147,13 @@ class Chords:
         return self._tables[part, root]
 
     def _draw(self, part: str, root: float) -> np.ndarray:
+        bright = self.character.brightness
         if part == "drone":
-            slopes, cents, tops = (2.1, 1.1), 14.0, (900.0, 4200.0)
+            slopes, cents, tops = (2.1, 1.1), 14.0, (900.0, 2500 + 3500 * bright)
         else:
-            slopes, cents, tops = (1.9, 1.2), 22.0, (1600.0, 7500.0)
+            slopes, cents, tops = (1.9, 1.2), 22.0, (1600.0, 3500 + 9000 * bright)
         hertz = [frequency(midi) for midi in voicing(part, root, self.common)]
-        colour = 0.25 * (1 - self.character.brightness)
+        colour = 0.45 * (0.75 - bright)
         loops = [
             chord_table(
                 hertz, self.rng, size=TABLE, sample_rate=self.sample_rate, slope=slope + colour, cents=cents, top_hz=top
@@ -224,16 +225,17 @@ def steam(event: Event, bands: NoiseBands, sample_rate: int) -> np.ndarray:
     return bands.swept(closing, KNOT, samples, 0.7, event.start) * envelope * np.float32(event.velocity)
 
 
-def air(event: Event, bands: NoiseBands, drift: np.ndarray, every: int, first: int, last: int, edge: int) -> np.ndarray:
+def air(
+    event: Event, bands: NoiseBands, centres_hz: np.ndarray, every: int, first: int, last: int, edge: int
+) -> np.ndarray:
     """Return a stretch of steady machine air, from sample `first` to `last` of the event.
 
-    Its centre wanders with `drift`, octaves around 1.2 kHz at every so many samples; it comes and goes within `edge`
-    samples.
+    Its centre runs through `centres_hz`, which lie `every` samples apart; it comes and goes within `edge` samples.
     """
     time = np.arange(first, last, dtype=np.float32)
     edge = max(1, min(edge, event.length // 2))
     gate = np.clip(np.minimum(time, event.length - 1 - time) / np.float32(edge), 0, 1) * np.float32(event.velocity)
-    return bands.swept(1200 * 2.0**drift, every, last - first, 1.1, event.start + first) * gate
+    return bands.swept(centres_hz, every, last - first, 1.4, event.start + first) * gate
 
 
 def _knots(samples: int) -> np.ndarray:

@@ -34,7 +34,7 @@ def test_sixty_seconds_hold_four_sections_that_differ_in_their_parts(style, name
         assert all(first != second for first, second in pairwise(casts)), f"seed {seed}: {casts}"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     name=some.sampled_from(ALL_STYLES),
     duration_s=some.floats(1, 600),

@@ -10,7 +10,7 @@ import pytest
 from handlers.stems.instrument.render import SAMPLE_RATE, compose, render
 from handlers.stems.words import read_words
 
-DURATION_S = 30.0
+DURATION_S = 16.0
 INTENSITIES = ("very calm and gentle", "calm", "", "hard", "relentless and aggressive")
 DENSITIES = ("very sparse and minimal", "sparse", "", "busy", "busy, dense, intricate")
 DARKNESSES = ("very bright", "bright", "", "dark", "very dark and gloomy")
