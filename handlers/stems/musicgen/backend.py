@@ -66,16 +66,13 @@ def open_musicgen(params: StemsParams, style: Style, model: Model, context: Cont
     """
     given = read_given(params, context, model.sample_rate)
     plan = plan_decoding(params, state_file(model, context), context)
-    with overheard() as warnings:
-        try:
-            loaded = load(model, context, plan)
-            decoder = find_decoder(loaded, plan, context) if plan.decoder == "fast" else None
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise out_of_memory(context, plan.width, f"{params.model} does not fit into memory") from error
-            raise
-    for line in warnings:
-        context.log(line, "warning")
+    try:
+        loaded = load(model, context, plan)
+        decoder = find_decoder(loaded, plan, context) if plan.decoder == "fast" else None
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(context, plan.width, f"{params.model} does not fit into memory") from error
+        raise
     if loaded.musicgen.sample_rate != model.sample_rate:
         raise Invalid(
             f"model {params.model!r} plays at {loaded.musicgen.sample_rate} Hz, and config/models.yaml says "
@@ -135,12 +132,12 @@ class MusicGenBackend:
         try:
             with overheard() as warnings:
                 audio = self._make(rows, kept, windows, pulse)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 seconds = f"{self.params.duration:g} s of {self.params.model}"
                 raise out_of_memory(self.context, self.width, f"{seconds} do not fit into memory: {error}") from error
             raise
-        said = [self._peak(), *(f"warning: {line}" for line in warnings)]
+        said = [self._peak(), *(f"warning: {line}" for line in (*self.loaded.warnings, *warnings))]
         takes = []
         for request, row, frames, samples in zip(requests, rows, kept, audio, strict=True):
             facts = self._describe(request, row, frames)

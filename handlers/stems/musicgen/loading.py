@@ -19,6 +19,7 @@ from handlers.stems.musicgen.decoder import Decoder
 from handlers.stems.musicgen.library import T5Conditioner
 from handlers.stems.musicgen.memory import out_of_memory, wait_for
 from handlers.stems.musicgen.network import obstacle
+from handlers.stems.musicgen.overheard import overheard
 from handlers.stems.musicgen.patience import patiently
 from handlers.stems.musicgen.plan import Plan
 
@@ -41,6 +42,8 @@ class Loaded:
     device: str
     held_as: str
     """What the layers of the language model are held in, as torch names it."""
+    warnings: tuple[str, ...]
+    """What was said while it was loaded; every stem's log repeats it."""
     decoder: Decoder | None = None
     """The fast loop over it, as it was last asked for."""
 
@@ -85,11 +88,12 @@ def load(model: Model, context: Context, plan: Plan) -> Loaded:
     sha256 = {str(path.relative_to(models)): _hash(path, context) for path in paths if path.suffix != ".json"}
     _compare(sha256, model, models, context)
     context.log("loading weights", folder=str(folder), device=plan.device)
-    musicgen = patiently(lambda: load_musicgen(folder, models, plan.device, plan.held_as), context.check_cancelled)
+    with overheard() as warnings:
+        musicgen = patiently(lambda: load_musicgen(folder, models, plan.device, plan.held_as), context.check_cancelled)
     for conditioner in musicgen.lm.condition_provider.conditioners.values():
         if isinstance(conditioner, T5Conditioner):
             RememberedWords(conditioner)
-    loaded = Loaded(musicgen, state, sha256, plan.device, plan.held_as)
+    loaded = Loaded(musicgen, state, sha256, plan.device, plan.held_as, tuple(warnings))
     context.models[WARM] = loaded
     return loaded
 

@@ -172,6 +172,14 @@ def test_a_melody_for_a_model_that_the_manifest_has_wrong_is_refused(open_small,
         open_small(context_at(inputs={"tune.wav": tmp_path / "tune.wav"}), melody="tune.wav")
 
 
+def test_a_model_that_only_audiocraft_can_play_is_said_to_be_one(open_small, context_at):
+    context = context_at()
+    lm = open_small(context).musicgen.lm
+    lm.transformer.positional_embedding = "rope"
+    with pytest.raises(Invalid, match="positions are not sines; write `decoder: reference`"):
+        open_small(context, batch=2)
+
+
 @pytest.mark.parametrize("changes", [{"precision": "fp16"}, {"decoder": "reference", "precision": "bf16"}])
 def test_a_precision_that_is_not_there_is_refused_before_loading(open_small, context_at, changes):
     context = context_at()
