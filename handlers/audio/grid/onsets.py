@@ -1,0 +1,116 @@
+"""Onset curves: how strongly something begins at each frame, in low, mid and high bands; and the onsets themselves.
+
+A rise in level against the maximum of neighbouring bands two frames earlier, so that vibrato is none (SuperFlux, Böck &
+Widmer, DAFx 2013).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+from handlers.audio.grid.features import ATTACKS_PER_S, FRAMES_PER_S, Features
+from handlers.audio.grid.model import Onsets
+
+LOW_HZ, HIGH_HZ = 200.0, 2500.0
+LAG = 2
+DEPTH_DB = 55.0
+"""A rise counts from this far under the band's loud frames (95th percentile)."""
+MOST_DB = 30.0
+"""A rise of more counts as this."""
+LOCAL_S = 6.0
+"""Curves are measured against their mean over this, so that soft parts count like loud ones."""
+SILENT_DBFS = -80.0
+"""Under this sample peak a recording is silent: the noise of 16-bit dither and less."""
+_PIECE = 16_384
+_AROUND_S, _APART_S = 0.1, 0.045
+
+
+def onset_curves(features: Features) -> np.ndarray:
+    """Onset strength of each frame, float32 ``(3, frames)`` at `FRAMES_PER_S`: low, mid, high; about 1 in the mean.
+
+    All zero for silence.
+    """
+    power, centres = features.power, features.centres_hz
+    frames = len(power)
+    if features.peak < 10 ** (SILENT_DBFS / 20):
+        return np.zeros((3, frames), np.float32)
+    loud = np.percentile(power[:: max(1, frames // 4000)], 95, axis=0)
+    floor = (np.maximum(loud, loud.max() * 1e-4) * 10 ** (-DEPTH_DB / 10)).astype(np.float32) + np.float32(1e-14)
+    thirds = (centres < LOW_HZ, (centres >= LOW_HZ) & (centres < HIGH_HZ), centres >= HIGH_HZ)
+    curves = np.zeros((3, frames), np.float32)
+    for start in range(0, frames, _PIECE):
+        before = min(start, LAG)
+        level = 10 * np.log10(power[start - before : start + _PIECE] + floor)
+        if len(level) <= LAG:
+            continue
+        rise = level[LAG:] - maximum_filter1d(level[:-LAG], 3, axis=1)
+        np.clip(rise, 0, MOST_DB, out=rise)
+        at = start - before + LAG
+        for row, third in zip(curves, thirds, strict=True):
+            row[at : at + len(rise)] = rise[:, third].mean(axis=1)
+    return _even_out(curves)
+
+
+def _even_out(curves: np.ndarray) -> np.ndarray:
+    size = max(3, round(LOCAL_S * FRAMES_PER_S))
+    local = uniform_filter1d(curves, size, axis=1, mode="nearest")
+    overall = curves.mean(axis=1, keepdims=True)
+    return curves / (local + 0.3 * overall + 1e-3)
+
+
+def combined(curves: np.ndarray) -> np.ndarray:
+    """One curve of the three, float32 ``(frames,)``."""
+    return curves.mean(axis=0)
+
+
+def find_onsets(features: Features, curves: np.ndarray) -> Onsets:
+    """Find where something begins.
+
+    Parameters
+    ----------
+    features
+        For the exact places.
+    curves
+        From :func:`onset_curves`.
+    """
+    total = combined(curves)
+    peak = total == maximum_filter1d(total, 2 * round(_APART_S * FRAMES_PER_S) + 1)
+    mean = uniform_filter1d(total, 2 * round(_AROUND_S * FRAMES_PER_S) + 1)
+    places = np.flatnonzero(peak & (total > mean + 0.5) & (total > 0.8))
+    if not len(places):
+        empty = np.zeros(0)
+        return Onsets(empty, empty, np.zeros(0, int))
+    times = place_attacks(features, places / FRAMES_PER_S)
+    order = np.argsort(times, kind="stable")
+    strength = total[places][order].astype(np.float64)
+    return Onsets(times[order], strength / strength.max(), curves[:, places].argmax(axis=0)[order])
+
+
+def attack_curve(features: Features) -> np.ndarray:
+    """How steeply the level rises at each moment, for exact places: float32 ``(values + 1,)`` at `ATTACKS_PER_S`.
+
+    Value n belongs to the time ``n / ATTACKS_PER_S``: decibels by which the 6 ms after it are louder than the 6 ms
+    before, in all and in the highs, added.
+    """
+    attacks = features.attacks
+    width = 4
+    total = np.concatenate([np.zeros((1, 2)), np.cumsum(attacks, axis=0, dtype=np.float64)])
+    count = len(attacks)
+    here = np.arange(count + 1)
+    after = total[np.minimum(here + width, count)] - total
+    before = total - total[np.maximum(here - width, 0)]
+    floor = width * (np.percentile(attacks, 90, axis=0) * 1e-4 + 1e-12)
+    rise = 10 * np.log10((after + floor) / (before + floor))
+    return np.clip(rise, 0, MOST_DB).sum(axis=1).astype(np.float32)
+
+
+def place_attacks(features: Features, times_s: np.ndarray, within_s: float = 0.025) -> np.ndarray:
+    """Move times to the steepest rise around them, ``(n,)`` float64 seconds, each by at most `within_s`."""
+    curve = attack_curve(features)
+    reach = round(within_s * ATTACKS_PER_S)
+    centre = np.round(times_s * ATTACKS_PER_S).astype(int)
+    window = np.clip(centre[:, None] + np.arange(-reach, reach + 1), 0, len(curve) - 1)
+    best = curve[window].argmax(axis=1)
+    found = window[np.arange(len(window)), best]
+    return np.where(curve[found] > 3, found / ATTACKS_PER_S, times_s).clip(0, features.duration_s)
