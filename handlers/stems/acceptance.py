@@ -32,7 +32,7 @@ RULES = (
     Rule("true_peak", "true peak (ITU-R BS.1770-4)", -0.3, "dBTP"),
     Rule("dc", "mean of the worst channel", -50, "dBFS"),
     Rule("clipping", "flat tops: 4 or more equal samples at a channel's peak, as the model made them", 0, "runs"),
-    Rule("drift", "level that all bands lose or gain together from the first to the last third", 6, "LU"),
+    Rule("drift", "change of the loudest moments from the first to the last third", 6, "LU"),
     Rule("tempo", "error of the measured tempo, where one was asked for and kept by `snap: bars`", 0.5, "%"),
     Rule("seam", "faults of the seam, where `loop: true`", 0, "faults"),
 )

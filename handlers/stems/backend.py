@@ -36,7 +36,8 @@ class Take:
     """What was played."""
 
     audio: np.ndarray
-    """float32 ``(channels, samples)``, full scale ±1 but not held to it; as long as asked for, or a little longer."""
+    """float32 ``(channels, samples)``, full scale ±1 but not held to it; as long as :mod:`handlers.stems.lengths` says,
+    or longer: of a loop whose grid is known, what rings on after its end."""
     sample_rate: int
     facts: Mapping[str, Any] = field(default_factory=dict)
     """For the manifest: JSON values, finite numbers (``prompt``, ``key``, ...)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from handlers.audio.loudness import measure as measure_loudness
 from handlers.stems.acceptance import RULES, judge
 from handlers.stems.backend import Take
 from handlers.stems.fit import fit
@@ -67,6 +69,20 @@ def test_a_damaged_file_is_caught_by_its_row(row: str):
 @pytest.mark.parametrize("row", ["gap", "dc", "clipping", "drift"])
 def test_a_damage_fails_no_other_row(row: str):
     assert failed(DAMAGES[row](beat(DURATION))) == [row]
+
+
+def test_a_true_peak_over_the_limit_is_caught():
+    params = StemsParams.model_validate({"style": "techno/bed", "duration": DURATION})
+    loud = Take(beat(DURATION) * np.float32(4), RATE)
+    untamed = replace(fit(loud, params), loudness=measure_loudness(loud.audio, RATE))
+    verdict = judge(measure(untamed, loud, load_style(CONFIG / "styles", "techno/bed")))
+    assert [rule.name for rule in verdict.failed] == ["true_peak"]
+
+
+def test_a_loop_that_does_not_come_round_is_caught():
+    time = np.arange(10 * RATE) / RATE
+    changing = beat(10.0) * np.where(time < 2, 0, 1).astype(np.float32) + 0.2 * np.sin(600 * time * time / 10)
+    assert "seam" in failed(changing.astype(np.float32), loop=True)
 
 
 def test_every_row_of_the_table_can_fail():

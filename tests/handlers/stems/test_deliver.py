@@ -89,6 +89,17 @@ def test_a_file_says_itself_what_made_it(stems_context, chosen):
     assert "no licence attached" in made["licence"]
 
 
+def test_the_longest_prompt_is_whole_in_a_wav_file(stems_context):
+    # libsndfile writes it, and reads no more than 2 KiB of it back; other programs read it all.
+    prompt = "steel " * 666
+    context = stems_context()
+    run(Player(lambda request: Take(beat(1.0), RATE, {"prompt": prompt})), context)
+    raw = context.delivered().path.read_bytes()
+    place = raw.index(b"ICMT")
+    (size,) = struct.unpack("<I", raw[place + 4 : place + 8])
+    assert json.loads(raw[place + 8 : place + 8 + size].rstrip(b"\0"))["drophammer"]["prompt"] == prompt
+
+
 @pytest.mark.parametrize(
     ("first", "suffix"), [("wav", ".wav"), ("flac", ".flac"), ("mp3", ".wav"), ({"wav": {"bits": 16}}, ".wav")]
 )

@@ -127,10 +127,14 @@ def test_silence_nan_and_a_wrong_length_fail_whatever_is_accepted(stems_context,
     assert context.emitted == [] and len(player.asked) == 3
 
 
-def test_a_take_with_sound_is_better_than_a_silent_one_with_no_other_fault(stems_context):
+def test_a_take_with_two_faults_is_better_than_one_that_cannot_be_delivered(stems_context):
+    def make(request: Request) -> np.ndarray:
+        return good(request)[:, :-1] if request.take else np.clip(bad(request), -0.1, 0.2)
+
     context = stems_context()
-    run(Player(lambda request: bad(request) if request.take == 0 else np.zeros((2, 44_100), np.float32)), context)
-    assert context.delivered().facts["take"] == 0
+    run(Player(make), context)
+    facts = context.delivered().facts
+    assert (facts["take"], facts["gate"]["failed"]) == (0, ["dc", "clipping"])
 
 
 def test_progress_over_all_stems_never_falls_and_ends_at_the_whole(stems_context):
