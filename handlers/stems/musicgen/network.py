@@ -19,6 +19,8 @@ from handlers.stems.musicgen.library import LMModel
 from handlers.stems.musicgen.weights import DTYPE, Precision, Product, lay_out
 
 HIDDEN = float("-inf")
+BLOCK = 128
+"""On a CPU keys lie in blocks of so many places: oneDNN copies what it multiplies with unless that lies in one piece."""
 
 
 class Network:
@@ -65,6 +67,7 @@ class Network:
         last: Precision = "bf16" if precision == "int8" else precision
         biases = [linear.bias for linear in lm.linears]
         bias = None if biases[0] is None else torch.cat([one.detach() for one in biases])
+        self.nothing = torch.zeros((1, 1, 1), dtype=self.kept, device=device)
         self.last = matrix(torch.cat([linear.weight.detach() for linear in lm.linears]), bias, precision=last)
         self.capacity = self.lead = 0
         self.heard: list[Tensor] = []
@@ -74,9 +77,12 @@ class Network:
         """Have room for `places` tokens after `lead` places; whether it had to be made, and all before is void."""
         if places + lead <= self.capacity and lead == self.lead:
             return False
-        self.capacity, self.lead = places + lead, lead
+        self.lead = lead
+        self.block = BLOCK if self.device == "cpu" else places + lead
+        blocks = -(-(places + lead) // self.block)
+        self.capacity = blocks * self.block
         self.cache: list[Tensor] = []  # What was there goes before the new is made.
-        shape = (2, self.rows, self.heads, self.capacity, self.size)
+        shape = (blocks, 2, self.rows, self.heads, self.block, self.size)
         self.cache = [torch.zeros(shape, dtype=self.kept, device=self.device) for _ in self.layers]
         self.positions = self._positions(self.capacity)
         self.places = torch.arange(self.capacity, device=self.device)
@@ -125,8 +131,8 @@ class Network:
         return True
 
     def _per_head(self, veil: Tensor) -> Tensor:
-        """From (rows, places) to (rows x heads, places, 1), which is added to scores."""
-        return veil.repeat_interleave(self.heads, 0)[..., None].contiguous()
+        """From (rows, places) to (rows x heads, 1, places), which is added to scores."""
+        return veil.repeat_interleave(self.heads, 0)[:, None].contiguous()
 
     def begin(self, lead: Tensor | None, lengths: Tensor, pulse: Callable[[], None]) -> None:
         """Play what comes before the first token: ``(rows, self.lead, dim)``, of which each row has its length."""
@@ -152,9 +158,10 @@ class Network:
 
         def attend(number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             cache = self.cache[number]
-            cache[0, rows, :, start:stop], cache[1, rows, :, start:stop] = k.transpose(1, 2), v.transpose(1, 2)
+            self._keep(number, rows, self.places[start:stop], k, v)
+            keys, values = cache[:, :, rows].permute(1, 2, 3, 0, 4, 5).flatten(3, 4)[..., :stop, :]
             seen = functional.scaled_dot_product_attention(
-                q.transpose(1, 2).to(self.kept), cache[0, rows, :, :stop], cache[1, rows, :, :stop], attn_mask=veil
+                q.transpose(1, 2).to(self.kept), keys, values, attn_mask=veil
             )
             return seen.transpose(1, 2)
 
@@ -189,37 +196,54 @@ class Network:
             float32 ``(rows, codebooks, card)``.
         """
         count = tokens.shape[0]
-        flat = count * self.heads
         place = at + self.lead
         x = self.embedding[tokens + self.first_of_codebook].sum(1) + self.positions[self.begun[rows] + at]
         veil = None
         if veiled:
             ahead = self.places[:looks] > place
             veil = self._per_head(self.veil[rows, :looks].masked_fill(ahead, HIDDEN))
-        scale = self.size**-0.5
-
-        def look(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
-            q = q.to(self.kept).reshape(flat, self.size, 1)
-            k, v = k.reshape(flat, -1, self.size), v.reshape(flat, -1, self.size)
-            # Keys times query, not the other way round: on a CPU several times faster, for no read is transposed.
-            if hidden is None:
-                scores = torch.bmm(k, q).mul_(scale)
-            else:
-                scores = torch.baddbmm(hidden, k, q, alpha=scale)
-            return torch.bmm(torch.softmax(scores.view(flat, 1, -1), -1), v).view(count, 1, self.heads, self.size)
 
         def attend(number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            cache = self.cache[number][:, rows]
-            cache.index_copy_(3, place, torch.stack((k, v)).transpose(2, 3).to(self.kept))
-            return look(q, cache[0, :, :, :looks], cache[1, :, :, :looks], veil)
+            self._keep(number, rows, place, k, v)
+            return self._look(q, self.cache[number][:, :, rows], looks, veil)
 
         def read(number: int, q: Tensor) -> Tensor:
-            here = self.heard[number + 1][:, rows]
-            hidden = self.heard[0][rows.start * self.heads : rows.stop * self.heads]
-            return look(q, here[0], here[1], hidden)
+            words = self.heard[number + 1][None, :, rows]
+            return self._look(
+                q, words, words.shape[-2], self.heard[0][rows.start * self.heads : rows.stop * self.heads]
+            )
 
         x = self._layers(x, (count, 1), attend, read, None)
         return self.last(_normed(x, self.out_norm)).float().view(count, self.codebooks, self.card)
+
+    def _keep(self, number: int, rows: slice, places: Tensor, k: Tensor, v: Tensor) -> None:
+        """Put keys and values, ``(rows, places, heads, size)``, where they stay."""
+        both = torch.stack((k, v)).permute(2, 0, 1, 3, 4).to(self.kept)
+        self.cache[number][places // self.block, :, rows, :, places % self.block] = both
+
+    def _look(self, q: Tensor, kept: Tensor, looks: int, veil: Tensor | None) -> Tensor:
+        """Attention of one query to the first places of ``(blocks, 2, rows, heads, places, size)``."""
+        rows, size = q.shape[0], kept.shape[-2]
+        q = q.to(self.kept).reshape(rows * self.heads, 1, self.size)
+        starts = range(0, looks, size)
+        pieces = [kept[start // size, :, :, :, : looks - start].flatten(1, 2) for start in starts]
+        scores = [
+            torch.baddbmm(
+                self.nothing if veil is None else veil[..., start : start + size],
+                q,
+                piece[0].transpose(1, 2),
+                beta=0 if veil is None else 1,
+                alpha=self.size**-0.5,
+            )
+            for start, piece in zip(starts, pieces, strict=True)
+        ]
+        weights = torch.softmax(scores[0] if len(scores) == 1 else torch.cat(scores, -1), -1)
+        found = torch.bmm(weights[..., :size], pieces[0][1])
+        if len(pieces) > 1:
+            found = found.float()
+        for start, piece in zip(starts[1:], pieces[1:], strict=True):
+            found += torch.bmm(weights[..., start : start + size], piece[1])
+        return found.view(rows, 1, self.heads, self.size)
 
     def _layers(
         self,
