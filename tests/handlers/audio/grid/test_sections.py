@@ -1,0 +1,110 @@
+"""Sections of music made of blocks: where they begin, which are alike, and what they are for."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from handlers.audio.grid.features import FeatureStream
+from handlers.audio.grid.labels import Section, find_sections, name_repeats
+from handlers.audio.grid.pitches import Pitches
+from handlers.audio.grid.sections import bar_edges
+from tests.fixtures.sound import noise, tone
+from tests.handlers.audio.grid.songs import BAR_S, SAMPLE_RATE, block, piece
+
+ARRANGEMENT = {
+    "intro": ["chords"],
+    "build": ["drums", "chords", "riser"],
+    "drop": ["drums", "bass", "chords"],
+    "breakdown": ["chords"],
+    "outro": ["hats", "bass"],
+}
+
+
+def _sections(audio: np.ndarray, downbeats_s: np.ndarray, sample_rate: int = SAMPLE_RATE) -> list[Section]:
+    features, pitches = FeatureStream(sample_rate), Pitches(sample_rate)
+    for start in range(0, audio.shape[1], 1 << 17):
+        features.feed(audio[:, start : start + (1 << 17)])
+        pitches.feed(audio[:, start : start + (1 << 17)])
+    return find_sections(features.finish(), pitches.finish(), downbeats_s, audio.shape[1] / sample_rate)
+
+
+def _starts(sections: list[Section]) -> list[int]:
+    return [round(one.start_s / BAR_S) for one in sections]
+
+
+def test_an_arrangement_is_heard_as_it_was_written() -> None:
+    order = ("intro", "build", "drop", "breakdown", "build", "drop", "outro")
+    found = _sections(*piece([block(ARRANGEMENT[name]) for name in order]))
+    assert [one.label for one in found] == list(order)
+    assert _starts(found) == [8 * number for number in range(len(order))]
+    assert [one.letter for one in found] == ["A", "B", "C", "A", "B", "C", "D"]
+    assert [one.first_bar for one in found] == _starts(found) and {one.bars for one in found} == {8}
+    drop, breakdown = found[2], found[3]
+    assert drop.energy > 1.5 * breakdown.energy
+    assert 0 <= min(one.energy for one in found) and max(one.energy for one in found) <= 1
+
+
+@pytest.mark.parametrize("middle", [("drop", "breakdown", "drop"), ("breakdown", "drop", "breakdown")], ids="-".join)
+def test_drops_and_breakdowns_are_what_they_are_wherever_they_stand(middle: tuple[str, ...]) -> None:
+    order = ("intro", "build", "drop", *middle, "drop", "outro")
+    found = _sections(*piece([block(ARRANGEMENT[name]) for name in order]))
+    heard = [one.label for one in found for _ in range(one.bars // 8)]
+    assert heard == list(order)
+
+
+BLOCKS = {"X": ["drums", "bass", "chords"], "Y": ["chords"], "Z": ["hats", "bass"]}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("XYZ")), ids="".join)
+def test_shuffled_blocks_take_their_letters_along(order: tuple[str, ...]) -> None:
+    order = (*order, *order[::-1])
+    found = _sections(*piece([block(BLOCKS[name]) for name in order]))
+    heard = dict(zip(order[:3], (one.letter for one in found), strict=False))
+    assert len(set(heard.values())) == 3
+    # The two in the middle are one block twice, which is one section.
+    expected = [*order[:3], *order[4:]]
+    assert [one.letter for one in found] == [heard[name] for name in expected]
+    assert _starts(found) == [0, 8, 16, 32, 40]
+
+
+def test_a_small_change_is_a_variation() -> None:
+    centres = [np.zeros(5), np.full(5, 0.5), np.full(5, 3.0), np.zeros(5) + 0.1, np.full(5, 0.5)]
+    assert name_repeats(centres) == ["A", "A'", "B", "A", "A'"]
+    assert name_repeats([np.full(1, 10.0 * number) for number in range(28)])[24:] == ["Y", "Z", "AA", "AB"]
+
+
+def test_what_never_changes_is_one_section_named_by_its_letter() -> None:
+    found = _sections(*piece([block(["drums", "bass", "chords"], 24)]))
+    assert [(one.label, one.letter, one.bars) for one in found] == [("A", "A", 24)]
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        pytest.param(np.zeros((1, 60 * SAMPLE_RATE), np.float32), id="silence"),
+        pytest.param(noise(60.0, SAMPLE_RATE, channels=1), id="noise"),
+        pytest.param(tone(110, 60.0, SAMPLE_RATE), id="a drone"),
+        pytest.param(tone(110, 0.3, SAMPLE_RATE), id="0.3 s"),
+        pytest.param(np.ones((1, 1), np.float32), id="one sample"),
+    ],
+)
+def test_without_beat_and_change_there_is_one_section(audio: np.ndarray) -> None:
+    found = _sections(audio, np.zeros(0))
+    assert [(one.start_s, one.letter) for one in found] == [(0.0, "A")]
+    assert found[0].end_s == pytest.approx(audio.shape[1] / SAMPLE_RATE)
+
+
+def test_a_drone_that_changes_is_cut_without_bars() -> None:
+    audio = np.concatenate([tone(110, 40.0, SAMPLE_RATE), tone(523, 40.0, SAMPLE_RATE)], axis=1)
+    found = _sections(audio, np.zeros(0))
+    assert [round(one.start_s) for one in found] == [0, 40]
+
+
+def test_bars_cover_everything_and_odds_and_ends_are_joined() -> None:
+    assert bar_edges(np.array([0.3, 2.3, 4.3]), 6.2).tolist() == [0.0, 2.3, 4.3, 6.2]
+    assert bar_edges(np.array([1.5, 3.5, 5.5]), 6.2).tolist() == [0.0, 1.5, 3.5, 6.2]
+    assert bar_edges(np.array([1.5]), 5.0).tolist() == [0.0, 2.0, 5.0]
+    assert bar_edges(np.zeros(0), 0.3).tolist() == [0.0, 0.3]
