@@ -89,7 +89,7 @@ def render(
     duration_s
         Length in seconds; the audio has ``round(duration_s * 44100)`` samples.
     seed
-        The job's seed, 0 .. 2**32 - 1: tempo, key and motif come from it and the style's family.
+        The job's seed, 0 .. 2**32 - 1: tempo, key and motif come from it.
     step, index, take
         The step's name, the item's number in it from 1, and how often it was played before: everything else comes from
         these and the seed.

@@ -1,8 +1,8 @@
 """Scores: what a stem plays, as data, before a sound is made.
 
-What the stems of one job share (tempo, key, motif, progression) is drawn from the job's seed and the style's family;
-everything else from a stem's own stream. Positions are counted in steps (sixteenths, 16 to a bar of 4/4) and become
-samples in one place, :meth:`Meter.frame`.
+What the stems of one job share (tempo, key, motif, progression) is drawn from the job's seed; everything else from a
+stem's own stream. Positions are counted in steps (sixteenths, 16 to a bar of 4/4) and become samples in one place,
+:meth:`Meter.frame`.
 """
 
 from __future__ import annotations
@@ -120,14 +120,25 @@ class Score:
 
 
 def draw_common(style: Style, seed: int) -> Common:
-    """Draw what the stems of a job share. Another range of tempo or other keys of the style change nothing else."""
-    rng = stream(seed, "common", style.family)
+    """Draw what the stems of a job share: the same place in the range of tempo, and keys that go together.
+
+    It comes from the seed alone; another range of tempo or other keys of the style change nothing else. Of a style's
+    keys it is the one nearest to the job's own on the circle of fifths.
+    """
+    rng = stream(seed, "common")
     lowest, highest = style.tempo
     tempo = min(max(float(np.round(rng.uniform(lowest, highest))), lowest), highest)
-    home = parse_key(style.keys[int(rng.random() * len(style.keys))])
+    root = int(rng.integers(12))
+    home = min(map(parse_key, style.keys), key=lambda key: _fifths(key, root))
     progressions = ((0, 0, 0, 0), (0, 0, 5, 5), (0, 0, 0, 6), (0, 0, 3, 1), (0, 5, 0, 6), (0, 0, 2, 1), (0, 0, -1, 0))
     progression = progressions[int(rng.integers(len(progressions)))]
     return Common(tempo, home, scale_for(home, style.scale), _draw_motif(rng), progression)
+
+
+def _fifths(key: Key, root: int) -> int:
+    """How many fifths lie between a key and the minor key of a root; a major key stands where its relative minor is."""
+    apart = key.root - root + (9 if key.mode == "major" else 0)
+    return min(7 * apart % 12, -7 * apart % 12)
 
 
 def _draw_motif(rng: np.random.Generator) -> tuple[MotifNote, ...]:

@@ -65,6 +65,23 @@ def test_steps_of_one_job_share_tempo_key_and_motif(style):
         assert beds.common == transitions.common
 
 
+def fifths_apart(one, two):
+    return min(7 * (one.root - two.root) % 12, 7 * (two.root - one.root) % 12)
+
+
+def test_styles_of_two_families_get_keys_that_go_together(style):
+    """Nearer on the circle of fifths than two keys drawn apart, and the same tempo where the job names a range."""
+    names = ("industrial/bed", "darkwave/bed")
+    apart = []
+    for seed in range(40):
+        one, two = (compose(replace(style(name), tempo=(110, 140)), 8.0, seed).common for name in names)
+        assert (one.tempo_bpm, one.motif) == (two.tempo_bpm, two.motif)
+        apart.append(fifths_apart(one.key, two.key))
+    keys = [[parse_key(key) for key in style(name).keys] for name in names]
+    by_chance = [fifths_apart(one, two) for one in keys[0] for two in keys[1]]
+    assert sum(apart) / len(apart) < 0.7 * sum(by_chance) / len(by_chance)
+
+
 def test_seeds_draw_different_tempi_keys_and_motifs(style):
     drawn = [compose(style("industrial/bed"), 8.0, seed).common for seed in range(40)]
     assert len({common.tempo_bpm for common in drawn}) > 5
