@@ -5,12 +5,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 RUN := $(VENV)/bin/python
+TORCH_BUILD ?= auto
 
 .PHONY: help demo test setup setup-musicgen check-python clean
 
 help:
 	@echo "make demo    set up, then render the demo set: stems, a mix, a beat grid (about a minute)"
-	@echo "make test    set up, then run the tests (a few minutes)"
+	@echo "make test    set up, with torch and audiocraft too, then run the tests (a few minutes)"
 	@echo "make setup   only set up .venv/"
 	@echo "make setup-musicgen   add torch and audiocraft, for MusicGen (0.2 GB for the CPU, several GB for CUDA)"
 	@echo "make clean   remove .venv/ (work in inbox/, outbox/ and state/ stays)"
@@ -18,14 +19,18 @@ help:
 demo: setup
 	@./drophammer demo
 
+# The tests of MusicGen run the real libraries, so they are part of what the tests need.
 test: $(VENV)/.ready-test
 	@$(RUN) -m pytest $(ARGS)
 
 setup: $(VENV)/.ready
 
-setup-musicgen: $(VENV)/.ready-musicgen
+# Looked at each time: a card, or its driver, may have come since. TORCH_BUILD=cpu or =cuda decides for it.
+setup-musicgen: $(VENV)/.ready
+	@$(RUN) -m handlers.stems.models.install --build $(TORCH_BUILD)
+	@touch $(VENV)/.ready-musicgen
 	@$(RUN) -m handlers.stems.musicgen.device
-	@echo "Weights are separate: a job that waits for a model, and './drophammer doctor', print the commands that fetch them."
+	@echo "A running daemon finds it by itself. Weights are separate: ./drophammer models"
 
 check-python:
 	@python="$(PYTHON)"; \
@@ -46,19 +51,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt | check-python
 	@$(RUN) -m handlers.beats.compile
 	@touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
+$(VENV)/.ready-test: $(VENV)/.ready | $(VENV)/.ready-musicgen
 	@echo "Adding what the tests need: about 5 MB."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-# audiocraft's own pins (torch 2.1, numpy 1) contradict what works, so it goes in last and without its dependencies.
 $(VENV)/.ready-musicgen: constraints-musicgen.txt | $(VENV)/.ready
-	@echo "Adding torch and audiocraft to $(VENV)/: where pip finds a build of torch for the CPU, about 0.2 GB to fetch and"
-	@echo "1.1 GB on disk (measured); a build for CUDA, which pip takes on most machines, is several GB (not measured)."
-	@echo "Free on this disk: $$(df -h --output=avail $(VENV) | tail -n 1 | tr -d ' '). Weights are not fetched here. Once."
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -c constraints-musicgen.txt torch==2.13.0
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts -c constraints.txt -c constraints-musicgen.txt einops julius omegaconf transformers huggingface_hub
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps audiocraft==1.3.0
+	@$(RUN) -m handlers.stems.models.install --build $(TORCH_BUILD)
 	@touch $@
 
 clean:

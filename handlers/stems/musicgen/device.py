@@ -7,6 +7,8 @@ from pathlib import Path
 DRIVER = Path("/proc/driver/nvidia/version")
 OTHER_DRIVERS = (Path("/dev/dxg"), Path("/dev/kfd"))
 """Of Windows' Linux, and of AMD."""
+NEEDED_DRIVER = {"11": "450", "12": "525", "13": "580"}
+"""Oldest NVIDIA driver for each CUDA, by its first number (NVIDIA, CUDA Compatibility, table 1)."""
 
 
 def may_have_gpu() -> bool:
@@ -45,11 +47,15 @@ def describe_device() -> str:
     if device == "cuda":
         return f"torch {torch.__version__} computes on {torch.cuda.get_device_name()}"
     if not DRIVER.exists():
-        why = "no GPU driver was found"
+        needed = NEEDED_DRIVER[max(NEEDED_DRIVER)]
+        why = f"no GPU driver was found; for an NVIDIA card, install driver {needed} or newer and run: make setup-musicgen"
     elif torch.version.cuda is None:
-        why = "an NVIDIA driver is here, but this is a build of torch for the CPU"
+        why = "an NVIDIA driver is here, but this is a build of torch for the CPU; run: make setup-musicgen"
     else:
-        why = f"an NVIDIA driver is here, but torch, built for CUDA {torch.version.cuda}, cannot use it"
+        needed = NEEDED_DRIVER.get(torch.version.cuda.partition(".")[0], "a newer one")
+        why = (
+            f"torch, built for CUDA {torch.version.cuda}, cannot use the NVIDIA driver here; it needs {needed} or newer"
+        )
     return f"torch {torch.__version__} computes on the CPU, {torch.get_num_threads()} threads: {why}"
 
 

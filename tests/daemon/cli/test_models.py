@@ -74,6 +74,14 @@ def test_models_are_listed_with_size_and_licence(call) -> None:
     assert "bed stands for musicgen-small" in lines
 
 
+def test_what_a_job_in_the_ledger_needs_is_looked_for_by_its_number(call, home) -> None:
+    job = home.job("quiet", "waiting", number=42)
+    home.step(job, "beds", "waiting", params={"model": "procedural"})
+    result = call("models", "fetch", "--for", "42")
+    assert result.exit_code == 0 and "here: procedural" in result.stdout
+    assert "no job '43'" in call("models", "fetch", "--for", "43").output
+
+
 def test_a_desk_reads_the_steps_of_a_file_and_of_a_job(home) -> None:
     from daemon.cli.desk import Desk
     from daemon.cli.failure import CommandError
