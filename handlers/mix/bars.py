@@ -1,17 +1,24 @@
-"""Where a piece's beats and bars are: read from the grid that came with it."""
+"""Where a piece's beats and bars are: read from the grid that came with it, or heard."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from handlers.audio.grid.features import features_of
+from handlers.audio.grid.track import find_grid_in
+from handlers.audio.reader import Reader
 from handlers.contract import InputFile, Invalid
 
 NAMES = {"beats_s": "beats", "downbeats_s": "downbeats", "onsets_s": "onsets"}
 """Lists of times in a grid, and what an analysis calls them, whose own names carry no unit."""
+TRUSTED = 0.5
+"""A heard tempo must be likelier than all others together."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,47 @@ def read_grid(file: InputFile) -> dict[str, Any] | None:
     if not isinstance(grid, dict):
         raise Invalid(f"{file.label}: its grid {path} holds a {type(grid).__name__}, not an object")
     return grid
+
+
+class Grids:
+    """The grids of a mix's pieces, each looked for once."""
+
+    def __init__(self, heed: Callable[[], None]) -> None:
+        self._heed = heed
+        """Called now and then while listening; may raise to stop."""
+        self._known: dict[Path, dict[str, Any] | None] = {}
+
+    def known(self, file: InputFile) -> dict[str, Any] | None:
+        """The grid that came with a piece, or was heard before."""
+        if file.path not in self._known:
+            grid = read_grid(file)
+            if grid is None:
+                return None
+            self._known[file.path] = grid
+        return self._known[file.path]
+
+    def find(self, file: InputFile) -> dict[str, Any] | None:
+        """The grid of a piece, listening to it if none came with it; `None` where none can be trusted."""
+        if self.known(file) is None and file.path not in self._known:
+            self._known[file.path] = self._hear(file.path)
+        return self._known[file.path]
+
+    def _hear(self, path: Path) -> dict[str, Any] | None:
+        def blocks() -> Iterator[np.ndarray]:
+            for block in reader.blocks():
+                self._heed()
+                yield block
+
+        with Reader(path) as reader:
+            features = features_of(blocks(), reader.info.sample_rate)
+        heard = find_grid_in(features, pulse=lambda done: self._heed())
+        if not heard.has_beat or heard.tempo_confidence < TRUSTED:
+            return None
+        return {
+            "tempo_bpm": heard.tempo_bpm,
+            "beats_s": heard.beats_s.tolist(),
+            "downbeats_s": heard.downbeats_s.tolist(),
+        }
 
 
 def times_of(grid: dict[str, Any], name: str) -> list[float] | None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from handlers.mix.bars import NAMES, are_times, read_grid, times_of
+from handlers.mix.bars import NAMES, Grids, are_times, times_of
 from handlers.mix.timeline import Clip, Joint, Timeline
 
 VERSION = 1
 TEMPO_TOLERANCE_BPM = 0.01
 
 
-def merge_grids(timeline: Timeline) -> dict[str, Any] | None:
-    """Build the mix's grid; `None` unless every piece brings one with beats.
+def merge_grids(timeline: Timeline, grids: Grids) -> dict[str, Any] | None:
+    """Build the mix's grid; `None` unless the beats of every piece are known.
 
     Returns
     -------
@@ -32,12 +32,13 @@ def merge_grids(timeline: Timeline) -> dict[str, Any] | None:
     Invalid
         When a piece's grid cannot be read.
     """
-    if not all("grid" in clip.source.file.sidecars for clip in timeline.clips):
+    known = [grids.known(clip.source.file) for clip in timeline.clips]
+    if None in known:
         return None
     joints = [Joint(), *(clip.joint for clip in timeline.clips)]
     parts = [
-        _Part(clip, before, timeline.sample_rate, *reign, read_grid(clip.source.file) or {})
-        for clip, before, reign in zip(timeline.clips, joints, timeline.reigns(), strict=False)
+        _Part(clip, before, timeline.sample_rate, *reign, grid)
+        for clip, before, reign, grid in zip(timeline.clips, joints, timeline.reigns(), known, strict=False)
     ]
     merged: dict[str, Any] = {
         "version": VERSION,

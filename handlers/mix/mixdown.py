@@ -22,7 +22,7 @@ from handlers.audio.limiter import Limiter
 from handlers.audio.loudness import Loudness, Meter, integrated
 from handlers.audio.picture import PLOT_WIDTH, draw_columns
 from handlers.contract import Context, Invalid
-from handlers.mix.bars import Bars, find_bars, read_grid
+from handlers.mix.bars import Bars, Grids, find_bars
 from handlers.mix.blend import Depth, blend
 from handlers.mix.encode import check, encode
 from handlers.mix.grid import merge_grids, shared_tempo
@@ -59,10 +59,11 @@ def run(params: MixParams, context: Context) -> None:
     if ITEM in context.completed:
         return
     sources = _look_at_sources(params, context)
+    grids = Grids(context.check_cancelled)
     timeline = plan(
         sources,
         _transitions(params, len(sources)),
-        [partial(_bars, source) for source in sources],
+        [partial(_bars, source, grids) for source in sources],
         sample_rate=params.sample_rate,
     )
     for choice in params.formats:
@@ -96,7 +97,7 @@ def run(params: MixParams, context: Context) -> None:
             f"ceiling: {files[0][0].suffix[1:]} encoding raised the true peak to {measured.true_peak_dbtp:.1f} dBTP, "
             f"over {params.ceiling:g}; lower loudness or ceiling, or take a lossless format"
         )
-    _deliver(mix, files, columns, measured, {"gain_db": level.gain_db, "limiter_db": limiter.deepest_db}, title)
+    _deliver(mix, grids, files, columns, measured, {"gain_db": level.gain_db, "limiter_db": limiter.deepest_db}, title)
 
 
 def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
@@ -129,8 +130,8 @@ def _transitions(params: MixParams, pieces: int) -> list[Transition]:
     return [own.get(place, params.transition) for place in range(1, pieces)]
 
 
-def _bars(source: Source, sample_rate: int) -> Bars | None:
-    grid = read_grid(source.file)
+def _bars(source: Source, grids: Grids, sample_rate: int) -> Bars | None:
+    grid = grids.find(source.file)
     return find_bars(grid, sample_rate, source.info.duration_s) if grid else None
 
 
@@ -175,6 +176,7 @@ def _shared_subtype(sources: list[Source]) -> str | None:
 
 def _deliver(
     mix: Mix,
+    grids: Grids,
     files: list[tuple[Path, Encoding]],
     columns: Columns,
     measured: Loudness,
@@ -188,7 +190,7 @@ def _deliver(
     listing.write_text(f"{title}\n\n{tracklist(tracks)}\n", encoding="utf-8")
     context.emit(ITEM, listing, "sidecar", label="tracklist")
 
-    grid = merge_grids(timeline)
+    grid = merge_grids(timeline, grids)
     if grid:
         path = context.workdir / "grid.json"
         path.write_text(json.dumps(grid, indent=1), encoding="utf-8")

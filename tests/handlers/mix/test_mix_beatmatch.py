@@ -182,12 +182,42 @@ def test_rates_that_differ_are_matched_too(matched: Callable[..., Any]) -> None:
     [
         ((piece("b", 150, 16)), "17.2 % away, more than the 8 %"),
         ((piece("b", 128, 2)), "has 2 whole bars, not 4"),
-        ((piece("b", 128, 16)[0], None), "the beats of the piece after are not known"),
+        (
+            (0.01 * np.random.default_rng(1).standard_normal((2, 20 * RATE)), None),
+            "the beats of the piece after are not",
+        ),
     ],
 )
 def test_what_cannot_be_matched_is_crossfaded_and_said(matched: Callable[..., Any], second: Any, why: str) -> None:
     context, _, _ = matched(piece("a", 128, 16), second)
     assert any("a crossfade instead, because" in said and why in said for said in context.warnings), context.warnings
+
+
+def test_a_piece_without_a_grid_is_listened_to(matched: Callable[..., Any]) -> None:
+    drums = _drums(126, 24)
+    context, audio, grid = matched(piece("a", 128, 16), (drums, None))
+    assert context.warnings == []
+    start = context.delivered().facts["tracks"][1]["start_s"]
+    assert start == pytest.approx(12 * 240 / 128, abs=1e-3)
+    beats = np.array(grid["beats_s"])
+    late = beats[beats > start + 9]
+    assert np.diff(late) == pytest.approx(60 / 126, abs=1e-4)
+
+
+def _drums(tempo_bpm: float, bars: int) -> np.ndarray:
+    """A kick on every beat, a snare on two and four, hats between."""
+    rng = np.random.default_rng(5)
+    time = np.arange(9000) / RATE
+    kick = np.sin(2 * np.pi * (50 * time + 12 * (1 - np.exp(-30 * time)))) * np.exp(-12 * time)
+    snare = rng.standard_normal(9000) * np.exp(-25 * time)
+    hat = np.diff(rng.standard_normal(9001)) * np.exp(-90 * time)
+    beat = 60 / tempo_bpm
+    audio = np.zeros(round(bars * 4 * beat * RATE) + 9000, np.float32)
+    for number in range(bars * 4):
+        for sound, level, at in ((kick, 0.5, 0.0), (snare, 0.2 * (number % 2), 0.0), (hat, 0.1, 0.5)):
+            place = round((number + at) * beat * RATE)
+            audio[place : place + 9000] += (level * sound).astype(np.float32)
+    return np.stack([audio, audio])
 
 
 def test_a_pair_may_have_a_transition_of_its_own(matched: Callable[..., Any]) -> None:
