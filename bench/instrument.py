@@ -2,15 +2,16 @@
 
 Run it as ``python -m bench.instrument``. The peer, once: ``pip install --no-deps tinysoundfont pretty_midi``.
 
-Speed is in seconds of CPU (user and system, all threads, the median of three) for a minute of stereo at 44.1 kHz, rendered in memory
-with its grid and its MIDI. The peer plays the same MIDI through TinySoundFont, a sampler written in C, with the General
-MIDI sound font that pretty_midi brings: it is what people use who have notes and want to hear them. It mixes samples that
-somebody recorded, through no effects but its own, while the instrument also composes and synthesises; both are printed.
+Speed is in seconds of CPU (user and system, all threads, the median of three) for a minute of stereo at 44.1 kHz,
+rendered in memory with its grid and its MIDI. The peer plays the same MIDI through TinySoundFont, a sampler written in
+C, with the General MIDI sound font that pretty_midi brings: what people use who have notes and want to hear them. It
+mixes samples that somebody recorded, without effects; the instrument composes and synthesises what it plays.
 
-Variety is measured on eight stems a style. Timbre: the mean and the spread of 20 MFCCs. Onsets: how strongly each of the
-16 steps of a bar is struck, in three bands, by spectral flux. Either distance is Euclidean, between features scaled to
-unit variance over all stems. A style's spread is the mean distance between its own stems over the mean distance from
-them to the stems of the other styles: 0 would be eight copies, 1 no style at all. Wanted: 0.3 to 1.
+Variety is measured on eight stems a style. Timbre: the mean and the spread of 20 MFCCs. Onsets: how strongly each of
+the 16 steps of a bar is struck, in three bands, by spectral flux. Either distance is Euclidean, between features scaled
+to unit variance over all stems; for both together each is divided by its mean. A style's spread is the mean distance
+between its own stems over the mean distance from them to the stems of the other styles: 0 would be eight copies, 1 no
+style at all. Wanted: 0.3 to 1.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Words to settings: what the built-in instrument takes from a prompt, and what it does not understand. Light: no numpy.
+"""Words to settings: what the built-in instrument takes from a prompt, and what it does not. Light: no numpy.
 
-A prompt is read phrase by phrase, the longest that is known first. Words pull at settings (`hard` at intensity, `sparse`
-at density), name parts and how they play (`no drums`, `gated snare`, `bells`), or say tempo and key. `no`, `without`,
-`not` turn round all that follows up to the next comma or full stop; `very` and `slightly` say how much. Pulls at one
-setting add up and never pass its end, so that more words of a kind always mean more of it.
+A prompt is read phrase by phrase, the longest that is known first. Words pull at settings (`hard` at intensity,
+`sparse` at density), name parts and how they play (`no drums`, `gated snare`, `bells`), or say tempo and key. `no`,
+`without`, `not`, `less` turn round all that follows up to the next comma or full stop, `but` or `with`; `very` and
+`slightly` say how much. Pulls at one setting add up and never pass its end, so that more words of a kind always mean
+more of it.
 """
 
 from __future__ import annotations

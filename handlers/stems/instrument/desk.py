@@ -32,7 +32,8 @@ BLOCK = 1 << 15
 _LEVELS = {
     "kick": (0.86, 0.03), "snare": (0.56, 0.16), "toms": (0.5, 0.2), "hats": (0.68, 0.06), "metal": (0.42, 0.26),
     "bass": (0.42, 0.02), "lead": (0.20, 0.30), "arp": (0.20, 0.25), "stab": (0.21, 0.4), "pad": (0.14, 0.30),
-    "drone": (0.12, 0.12), "texture": (0.09, 0.25), "riser": (0.32, 0.25), "impact": (0.75, 0.30), "rumble": (0.24, 0.0),
+    "drone": (0.12, 0.12), "texture": (0.09, 0.25), "riser": (0.32, 0.25), "impact": (0.75, 0.30),
+    "rumble": (0.24, 0.0),
 }  # fmt: skip
 LAYERS = {
     "drums": ("kick", "snare", "toms", "hats", "metal", "impact"),

@@ -27,10 +27,16 @@ _BASS_LINES: dict[str, tuple[tuple[tuple[int, ...], ...], float, float]] = {
         0.35, 0.2,
     ),
     "pulse": (
-        ((0, 2, 4, 6, 8, 10, 12, 14), tuple(range(16)), (0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14), (0, 2, 4, 6, 8, 9, 10, 12, 14)),
+        (
+            (0, 2, 4, 6, 8, 10, 12, 14), tuple(range(16)), (0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14),
+            (0, 2, 4, 6, 8, 9, 10, 12, 14),
+        ),
         0.15, 0.15,
     ),
-    "offbeat": (((2, 6, 10, 14), (2, 6, 10, 13, 14), (2, 3, 6, 10, 11, 14), (2, 6, 7, 10, 14, 15), (2, 5, 6, 10, 14)), 0.3, 0.15),
+    "offbeat": (
+        ((2, 6, 10, 14), (2, 6, 10, 13, 14), (2, 3, 6, 10, 11, 14), (2, 6, 7, 10, 14, 15), (2, 5, 6, 10, 14)),
+        0.3, 0.15,
+    ),
     "roll": (
         (
             (1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15), (2, 3, 6, 7, 10, 11, 14, 15), (1, 2, 3, 5, 6, 9, 10, 11, 13, 14),
@@ -65,8 +71,8 @@ class LinePattern:
     stabs: tuple[int, ...]
 
     def mark(self) -> Hashable:
-        """What may not be shared between two stems of a style."""
-        return self.bass
+        """What may not be shared between two stems of a style; octaves fold where a bass would get too high."""
+        return tuple((step, degree % 7) for step, degree in self.bass)
 
 
 def draw_lines(character: Character, motif_degrees: Sequence[int], rng: np.random.Generator) -> LinePattern:

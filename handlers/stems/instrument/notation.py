@@ -31,7 +31,7 @@ HIT_QUARTERS = 0.25
 
 
 def write_notes(score: Score, title: str, *, snare: str = "", lead: str = "") -> bytes:
-    """Return the bytes of a MIDI file of type 1; `snare` and `lead` are the character's, and choose note and program."""
+    """Return the bytes of a MIDI file of type 1; `snare` and `lead`, the character's, choose note and program."""
     meter = score.meter
     quarters = meter.tempo_bpm / 60 / meter.sample_rate
 

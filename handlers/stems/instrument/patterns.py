@@ -257,7 +257,7 @@ class Drums:
 
 
 def ring_out(events: dict[str, list[Event]], meter: Meter, form: str, rng: np.random.Generator) -> None:
-    """Fill what is left after the last whole bar: what is held is held to the end, over one last hit on the downbeat."""
+    """Fill what is left after the last whole bar: what is held is held to the end, over one last hit."""
     start = meter.frame(meter.bars * STEPS)
     for part in ("drone", "pad", "texture"):
         for number, event in enumerate(events.get(part, ())):
