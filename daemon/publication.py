@@ -178,6 +178,19 @@ class Publication:
     def _say_delivered(self, job_id: str, placed: list[Path]) -> None:
         log.info("delivered", job_id=job_id, files=[str(path) for path in placed])
 
+    def look_out(self) -> None:
+        """Park while the outbox is not there or its disk is full, say so once, and go on by itself."""
+        obstacle = self.core.outbox.obstacle()
+        if obstacle == self.core.obstacle:
+            return
+        self.core.obstacle = obstacle
+        if obstacle:
+            log.error("parked", reason=obstacle)
+            return
+        log.info("going on")
+        waiting = self.core.ledger.rows("SELECT id FROM jobs WHERE state = 'publishing'")
+        self.renames.extend(row["id"] for row in waiting if row["id"] not in self.renames)
+
     def tick(self) -> None:
         """Try again what could not be assembled or renamed."""
         now = self.core.monotonic()

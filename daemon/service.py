@@ -242,22 +242,9 @@ class Service:
         self.publication.tick()
         self.timetable.tick()
         self.upkeep.tick(self.readiness, self.progress)
-        self._say_obstacle()
+        self.publication.look_out()
         self._drain()
         self._beat()
-
-    def _say_obstacle(self) -> None:
-        obstacle = self.core.outbox.obstacle()
-        if obstacle != self.core.obstacle:
-            self.core.obstacle = obstacle
-            if obstacle:
-                log.error("parked", reason=obstacle)
-            else:
-                log.info("going on")
-                waiting = self.core.ledger.rows("SELECT id FROM jobs WHERE state = 'publishing'")
-                self.publication.renames.extend(
-                    row["id"] for row in waiting if row["id"] not in self.publication.renames
-                )
 
     def _beat(self, status: str | None = None) -> None:
         """Feed the watchdog, from the loop itself: a loop that hangs is a daemon that hangs."""

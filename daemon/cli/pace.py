@@ -41,7 +41,8 @@ def read_pace(connection: sqlite3.Connection | None, handler: str, params: dict[
         " (SELECT sum(json_extract(facts, '$.duration_s')) FROM artifacts WHERE run_id = runs.id AND kind = 'primary') AS audio_s,"
         " (SELECT sum(size_bytes) FROM artifacts WHERE run_id = runs.id) AS size_bytes"
         " FROM runs JOIN steps ON steps.id = runs.step_id"
-        " WHERE steps.handler = ? AND runs.state = 'done' AND (? IS NULL OR json_extract(steps.params, '$.model') = ?)"
+        # Where items were kept, less was made than lies there.
+        " WHERE steps.handler = ? AND steps.keep IS NULL AND runs.state = 'done' AND (? IS NULL OR json_extract(steps.params, '$.model') = ?)"
         " ORDER BY runs.id DESC LIMIT ?",
         (handler, model, model, RUNS_LOOKED_AT),
     ).fetchall()

@@ -11,6 +11,7 @@ import pytest
 from daemon.cli.do import job_texts, split_words
 from daemon.cli.failure import CommandError
 from daemon.settings import CHECKOUT
+from handlers.contract import Handler, Params
 from handlers.registry import load_registry
 
 
@@ -50,9 +51,9 @@ def test_values_are_text_unless_a_job_file_would_read_a_number(handlers) -> None
     assert text.decode().splitlines()[1:] == ["count: 3", 'key: "F# minor"', 'prompt: "a: b # c"']
 
 
-def test_files_for_a_handler_that_reads_none_are_refused(handlers) -> None:
+def test_files_for_a_handler_that_reads_none_are_refused() -> None:
     with pytest.raises(CommandError, match="reads no files"):
-        job_texts(handlers["stems"], ["a.wav"], {})
+        job_texts(Handler("silence", "reads nothing", Params, run=""), ["a.wav"], {})
 
 
 def test_do_makes_stems_then_measures_them_where_they_lie(home, call, tmp_path) -> None:
@@ -79,3 +80,8 @@ def test_do_names_the_nearest_key_and_the_known_handlers(call) -> None:
     assert "did you mean style" in call("do", "stems", "--styel", "industrial/bed").stderr
     result = call("do", "stem")
     assert result.exit_code == 2 and "stems" in result.stderr
+
+
+def test_several_seeds_are_for_the_daemon(call, tmp_path) -> None:
+    result = call("do", "stems", "--style", "industrial/bed", "--seeds", "[1, 2]", "-o", str(tmp_path / "made"))
+    assert result.exit_code == 1 and "seeds: needs the daemon; submit the job" in result.stderr
