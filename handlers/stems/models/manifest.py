@@ -29,7 +29,7 @@ class Weights(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    repository: str = ""
+    repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9][\w.-]*/[\w.-]+)?$")] = ""
     """Its name on the hub, ``owner/name``; empty where the weights are only local."""
     cached_as: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Other names under which it may lie in the hub's cache."""

@@ -24,7 +24,8 @@ class FakeHub:
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """By file name, for its next requests: `cut` ends after 40 % of the file, `wrong` changes its last byte, `busy` refuses."""
+    """By file name, for its next requests: `cut` ends after 40 % of the file, `wrong` changes its last byte, `busy`
+    refuses, `whole` knows no ranges."""
     asked: list[tuple[str, int]] = field(default_factory=list)
     """Files that were asked for, with the byte that was begun at."""
     url: str = ""
@@ -73,6 +74,8 @@ def serve(hub: FakeHub) -> Iterator[FakeHub]:
             if fault == "busy":
                 self._answer(503, {"Content-Length": "0"})
                 return
+            if fault == "whole":
+                asked, start = None, 0
             if fault == "wrong":
                 content = content[:-1] + bytes([content[-1] ^ 1])
             headers = {"Content-Length": str(len(content) - start)}

@@ -23,6 +23,7 @@ from handlers.contract import Invalid
 from handlers.stems.models.fetch import check_room
 from handlers.stems.models.hub import Hub
 from handlers.stems.models.manifest import read_manifest
+from handlers.stems.models.meter import Meter
 from handlers.stems.models.records import read_records
 from handlers.stems.models.weights import Shelves
 from tests.handlers.stems.models.hub_server import COMMIT, CUT_AT, FakeHub, serve
@@ -134,6 +135,13 @@ def test_a_connection_that_breaks_is_taken_up_again_by_itself(at):
     assert (at.models / "t5-base" / "model.safetensors").read_bytes() == whole
 
 
+def test_somebody_on_the_way_who_knows_no_ranges_does_no_harm(at):
+    at.hub.faults["model.safetensors"] += ["cut", "whole"]
+    at.command("fetch", "musicgen-small")
+    whole = at.content("google-t5/t5-base", "model.safetensors")
+    assert at.hub.times("model.safetensors") == 2 and (at.models / "t5-base" / "model.safetensors").read_bytes() == whole
+
+
 def test_the_size_is_said_first_and_what_is_shared_comes_once(at):
     lines = at.command("fetch", "bed", "transition").splitlines()
     wanted = [
@@ -231,6 +239,15 @@ def test_the_listing_says_what_is_here(at):
         for repository, names in (("facebook/musicgen-small", ("state_dict.bin", "compression_state_dict.bin")), ("google-t5/t5-base", T5))
         for name in names
     )
+
+
+def test_the_line_says_how_much_how_fast_and_how_long(monkeypatch):
+    moments = iter([0.0, 10.0, 20.0])
+    monkeypatch.setattr("handlers.stems.models.meter.time.monotonic", lambda: next(moments))
+    meter = Meter("fetching", 2_000_000_000, done=200_000_000)
+    meter.start(0)
+    meter.seen(700_000_000)
+    assert meter.line() == "fetching 700 MB of 2.00 GB, 35 %, 50.0 MB/s, 26 s left"
 
 
 def test_a_disk_without_room_is_refused_before_anything_is_fetched(tmp_path):
