@@ -44,7 +44,7 @@ class Delivery:
 
     def part(self, file: HubFile) -> Path:
         """Where a file grows until it is whole."""
-        return self.folder / f".{file.name}.{(file.sha256 or file.git_sha1)[:16]}.part"
+        return self.folder / f".{file.name}.{file.etag[:16]}.part"
 
     @property
     def size(self) -> int:
@@ -132,7 +132,8 @@ def _check_codec(key: str, model: Model, plan: Plan) -> None:
 
 def _look_up(weights: Weights, hub: Hub, places: Shelves) -> Delivery:
     record = places.record(weights)
-    repository = hub.look_up(weights.repository, weights.revision or (record.revision if record else ""))
+    revision = weights.revision or (record.revision if record else "")
+    repository = hub.look_up(weights.repository, [*weights.files, *weights.one_of], revision)
     names = [*weights.files, *[name for name in weights.one_of if name in repository.files][:1]]
     absent = [name for name in weights.files if name not in repository.files]
     if weights.one_of and len(names) == len(weights.files):
@@ -160,7 +161,7 @@ def _look_up(weights: Weights, hub: Hub, places: Shelves) -> Delivery:
 def _cached_blob(weights: Weights, file: HubFile, places: Shelves) -> Path | None:
     for name in (weights.repository, *weights.cached_as) if places.hub else ():
         assert places.hub is not None
-        blob = places.hub / f"models--{name.replace('/', '--')}" / "blobs" / (file.sha256 or file.git_sha1)
+        blob = places.hub / f"models--{name.replace('/', '--')}" / "blobs" / file.etag
         if blob.is_file() and not compare(blob, file, weights):
             return blob
     return None

@@ -1,6 +1,6 @@
 """What is asked of the hub: what a repository holds, and one file from where it was cut off.
 
-The hub's own library does the talking: addresses, proxies, access tokens, listings. Its downloader is not used, since
+The hub's own library does the talking: addresses, proxies, access tokens. Its downloader is not used, since
 it starts anew in every process, loses up to 10 MB where a connection breaks, and compares no hash (seen in
 huggingface_hub 2.4.0). Light until used.
 """
@@ -8,17 +8,15 @@ huggingface_hub 2.4.0). Light until used.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from handlers.contract import Invalid, Transient
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
 
 Answer = TypeVar("Answer")
 
@@ -28,6 +26,7 @@ ANSWER_S = 30.0
 BREAKS = 5
 """How often in a row a connection may break without a byte having come."""
 PAUSE_S = 1.0
+ABSENT = 404
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,22 @@ class HubFile:
 
     name: str
     size: int
-    sha256: str
-    """Empty for small files, which git keeps."""
-    git_sha1: str
-    """Of the content as git hashes it; what there is for small files."""
+    etag: str
+
+    @property
+    def sha256(self) -> str:
+        """Of a large file, which is kept by its hash; empty for small ones, which git keeps."""
+        return self.etag if re.fullmatch("[0-9a-f]{64}", self.etag) else ""
+
+    @property
+    def git_sha1(self) -> str:
+        """Of a small file, as git hashes it; empty for large ones."""
+        return self.etag if re.fullmatch("[0-9a-f]{40}", self.etag) else ""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """What a repository holds at one commit."""
+    """What a repository holds, of what was asked for, at one commit."""
 
     name: str
     commit: str
@@ -63,16 +69,14 @@ class Hub:
     def __init__(self) -> None:
         if PathFinder.find_spec(LIBRARY) is None:
             raise Invalid(f"{LIBRARY}, which talks to the hub, is not installed; run: make setup-musicgen")
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # We have our own.
         import huggingface_hub
         from huggingface_hub import constants
 
         huggingface_hub.logging.set_verbosity_error()
         self.endpoint = (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
-        self._api: HfApi = huggingface_hub.HfApi(endpoint=self.endpoint, library_name="drophammer")
 
-    def look_up(self, repository: str, revision: str = "") -> Repository:
-        """What a repository holds, with sizes and hashes.
+    def look_up(self, repository: str, names: Iterable[str], revision: str = "") -> Repository:
+        """Which of these files a repository holds, with sizes and hashes.
 
         Parameters
         ----------
@@ -86,19 +90,30 @@ class Hub:
         Transient
             When the hub cannot be reached.
         """
-        info = self._ask(
-            repository,
-            lambda: self._api.model_info(
-                repository, revision=revision or "main", files_metadata=True, timeout=ANSWER_S
-            ),
-        )
-        files = {
-            file.rfilename: HubFile(
-                file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "", file.blob_id or ""
-            )
-            for file in info.siblings or ()
-        }
-        return Repository(repository, info.sha or "", files)
+        commit, files = revision, {}
+        for name in names:
+            found = self._ask(repository, lambda name=name, at=commit or "main": self._look_at(repository, name, at))
+            if found:
+                files[name], commit = found
+        return Repository(repository, commit, files)
+
+    def _look_at(self, repository: str, name: str, revision: str) -> tuple[HubFile, str] | None:
+        """A file and its commit; `None` where there is none of that name."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+        url = hf_hub_url(repository, name, revision=revision, endpoint=self.endpoint)
+        try:
+            found = get_hf_file_metadata(url, timeout=ANSWER_S, endpoint=self.endpoint, library_name="drophammer")
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            raise
+        except HfHubHTTPError as error:
+            if error.response.status_code == ABSENT:
+                return None
+            raise
+        if found.size is None or found.etag is None or found.commit_hash is None:
+            raise OSError(f"its answer about {name} lacks size, hash or commit: it does not speak as the hub does")
+        return HubFile(name, found.size, found.etag), found.commit_hash
 
     def download(self, repository: Repository, file: HubFile, part: Path, seen: Callable[[int], None]) -> None:
         """Append to `part` what is missing of a file. A connection that breaks is taken up again a few times.

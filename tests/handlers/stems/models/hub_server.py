@@ -1,9 +1,8 @@
-"""A hub on this machine: it lists repositories and serves their files as the real one does, and fails on request."""
+"""A hub on this machine: it tells of files and serves them as the real one does, and fails on request."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from threading import Thread
 
 COMMIT = "c0ffee" + "0" * 34
 SMALL_BYTES = 1000
-"""Smaller files are kept by git itself and have no SHA-256 in the listing."""
+"""Smaller files are kept by git itself and have no SHA-256."""
 CUT_AT = 0.4
 
 
@@ -42,31 +41,40 @@ def serve(hub: FakeHub) -> Iterator[FakeHub]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
-            if listed := re.fullmatch(r"/api/models/(.+)/revision/(\w+)\?blobs=.*", self.path):
-                self._list(listed[1], listed[2])
-            elif wanted := re.fullmatch(r"/(.+)/resolve/(\w+)/([^/]+)", self.path):
-                # Large files live elsewhere, as on the real hub.
-                if len(hub.repositories[wanted[1]][wanted[3]]) >= SMALL_BYTES:
-                    self._answer(302, {"Location": f"{hub.url}/elsewhere/{wanted[1]}/{wanted[3]}", "Content-Length": "0"})
-                else:
-                    self._send(wanted[1], wanted[3])
+            if wanted := re.fullmatch(r"/(.+)/resolve/(\w+)/([^/]+)", self.path):
+                self._resolve(*wanted.groups())
             elif wanted := re.fullmatch(r"/elsewhere/(.+)/([^/]+)", self.path):
-                self._send(wanted[1], wanted[2])
+                self._send(wanted[1], wanted[2], {})
             else:
                 self._answer(404, {"Content-Length": "0"})
 
-        def _list(self, repository: str, revision: str) -> None:
+        def _resolve(self, repository: str, revision: str, name: str) -> None:
             if repository not in hub.repositories or revision not in ("main", COMMIT):
                 self._answer(404, {"X-Error-Code": "RepoNotFound", "Content-Length": "0"})
                 return
-            files = [_entry(name, content) for name, content in hub.repositories[repository].items()]
-            body = json.dumps({"id": repository, "sha": COMMIT, "siblings": files}).encode()
-            self._answer(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
-            self.wfile.write(body)
-
-        def _send(self, repository: str, name: str) -> None:
+            if name not in hub.repositories[repository]:
+                self._answer(404, {"X-Error-Code": "EntryNotFound", "Content-Length": "0"})
+                return
             content = hub.repositories[repository][name]
+            if len(content) < SMALL_BYTES:
+                git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+                self._send(repository, name, {"X-Repo-Commit": COMMIT, "ETag": f'"{git}"'})
+                return
+            # Large files are kept on another host, as the real hub does.
+            elsewhere = hub.url.replace("127.0.0.1", "localhost")
+            headers = {"Location": f"{elsewhere}/elsewhere/{repository}/{name}", "Content-Length": "0"}
+            linked = {"X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Linked-Size": str(len(content))}
+            self._answer(302, {**headers, **linked, "X-Repo-Commit": COMMIT})
+
+        def _send(self, repository: str, name: str, headers: dict[str, str]) -> None:
+            content = hub.repositories[repository][name]
+            if self.command == "HEAD":
+                self._answer(200, {**headers, "Content-Length": str(len(content))})
+                return
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             start = int(asked[1]) if asked else 0
             hub.asked.append((name, start))
@@ -78,7 +86,7 @@ def serve(hub: FakeHub) -> Iterator[FakeHub]:
                 asked, start = None, 0
             if fault == "wrong":
                 content = content[:-1] + bytes([content[-1] ^ 1])
-            headers = {"Content-Length": str(len(content) - start)}
+            headers = {**headers, "Content-Length": str(len(content) - start)}
             if asked:
                 headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             self._answer(206 if asked else 200, headers)
@@ -105,10 +113,3 @@ def serve(hub: FakeHub) -> Iterator[FakeHub]:
         thread.join()
         server.server_close()
 
-
-def _entry(name: str, content: bytes) -> dict[str, object]:
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    entry: dict[str, object] = {"rfilename": name, "size": len(content), "blobId": git}
-    if len(content) >= SMALL_BYTES:
-        entry["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
-    return entry

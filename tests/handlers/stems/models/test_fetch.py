@@ -118,11 +118,12 @@ def test_what_is_cut_off_goes_on_and_what_arrives_wrong_is_fetched_anew(at):
     cut = int(CUT_AT * len(wanted))
     assert part.read_bytes() == wanted[:cut] and "musicgen-small" in at.missing("musicgen-small")
     at.hub.faults["state_dict.bin"] += ["wrong"]
+    at.hub.faults["tokenizer.json"] += ["wrong"]  # So small that only git's own hash of it is known.
     at.hub.asked.clear()
     said = at.command("fetch", "musicgen-small", apart=True)
     assert f"({round(cut / 1000)} kB of it are here from before)" in said
     assert [start for name, start in at.hub.asked if name == "state_dict.bin"] == [cut, 0]
-    assert "state_dict.bin arrived damaged" in said
+    assert "state_dict.bin arrived damaged" in said and "tokenizer.json arrived damaged" in said
     assert (at.models / "musicgen-small" / "state_dict.bin").read_bytes() == wanted
     assert at.missing("musicgen-small") == [] and not list(at.models.glob("*/.*.part"))
 
