@@ -107,7 +107,7 @@ def _compare(sha256: dict[str, str], model: Model, models: Path, context: Contex
             if expected and sha256.get(place, expected) != expected:
                 raise Invalid(
                     f"{models / place} is damaged: its SHA-256 is {sha256[place]} and must be {expected}; "
-                    "`drophammer check` on the job prints the command that fetches it again"
+                    "`./drophammer models fetch KEY` fetches it again, then retry the job"
                 )
 
 
