@@ -57,6 +57,11 @@ class Columns:
         keep = min(self._edges[self._column], self._starts[min(self._window, len(self._starts) - 1)], end)
         self._pending, self._base = self._pending[:, keep - self._base :], keep
 
+    def energy_db(self, slices: int = 64) -> list[float]:
+        """Return the level of so many equal slices in dBFS, -120 at least: a picture of the arrangement in a line."""
+        parts = np.array_split(np.square(self.rms, dtype=np.float64), min(slices, len(self.rms)))
+        return [round(max(-120.0, 10 * float(np.log10(part.mean() + 1e-30))), 1) for part in parts]
+
     def _shape_until(self, end: int) -> None:
         last = int(np.searchsorted(self._edges, end, side="right")) - 1
         if last <= self._column:

@@ -226,5 +226,6 @@ def _deliver(
         **measured.facts(),
         **{name: round(value, 2) for name, value in level.items()},
         tracks=tracks,
+        energy_db=columns.energy_db(),
         **{name: value for name, value in shared.items() if value is not None},
     )

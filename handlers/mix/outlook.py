@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
+from handlers.audio.delivery.sizes import bytes_per_s
 from handlers.contract import Estimate, ItemRecord
 from handlers.mix.params import MixParams, Transition
 
 USUAL_RATE = 44_100
-USUAL_CHANNELS = 2
 USUAL_BAR_S = 2.0
-FLAC_SHARE = 0.7
-"""Of the size of PCM: what dense music leaves."""
-MP3_VBR_KBPS = (245, 225, 190, 175, 165, 130, 115, 100, 85, 65)
-"""LAME's own averages for -V0 .. -V9."""
-OGG_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
-"""Vorbis' own averages for quality 0 .. 10, 44.1 kHz stereo."""
 
 
 def estimate(params: MixParams, inputs: Mapping[str, list[Estimate]]) -> Estimate:
@@ -33,7 +26,7 @@ def estimate(params: MixParams, inputs: Mapping[str, list[Estimate]]) -> Estimat
     for place, (before_s, after_s) in enumerate(pairwise(durations_s), 1):
         total_s -= min(_overlap_s(own.get(place, params.transition)), before_s / 2, after_s / 2)
     rate = params.sample_rate or USUAL_RATE
-    size_bytes = sum(_bytes_per_s(choice, rate) for choice in params.formats) * total_s
+    size_bytes = sum(bytes_per_s(choice, rate) for choice in params.formats) * total_s
     return Estimate(items=1, duration_s=total_s, size_bytes=round(size_bytes))
 
 
@@ -67,14 +60,3 @@ def clock(time_s: float) -> str:
     minutes, second = divmod(int(time_s), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{second:02d}" if hours else f"{minutes}:{second:02d}"
-
-
-def _bytes_per_s(choice: FormatChoice, rate: int) -> float:
-    if choice.mp3:
-        kbps = choice.mp3.kbps
-        return (kbps or MP3_VBR_KBPS[round(MP3_VBR if choice.mp3.vbr is None else choice.mp3.vbr)]) * 125
-    if choice.ogg:
-        return OGG_KBPS[round(choice.ogg.quality)] * 125
-    settings = choice.wav or choice.flac
-    pcm = rate * USUAL_CHANNELS * (settings.bits or 24) / 8
-    return pcm if choice.wav else pcm * FLAC_SHARE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from handlers.audio.delivery.choices import MP3_VBR, FormatChoice
+from handlers.audio.delivery.choices import FormatChoice, WavSettings
+from handlers.audio.delivery.sizes import bytes_per_s
 from handlers.contract import Estimate, Finding, ItemRecord, World
 from handlers.stems.instrument.check import check as check_instrument
 from handlers.stems.models.check import check_model
@@ -14,12 +15,6 @@ from handlers.stems.params import StemsParams
 from handlers.stems.styles import Style, StyleError, load_style
 
 LAYERS = ("drums", "bass", "harmony", "noise")
-MP3_VBR_KBPS = (245, 225, 190, 175, 165, 130, 115, 100, 85, 65)
-"""What LAME's qualities 0 to 9 come to for music, by its own documentation."""
-OGG_KBPS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
-"""What Vorbis' qualities 0 to 10 come to, by its own documentation."""
-FLAC_SHARE = 0.7
-"""Of the samples' own bytes; music in 24 bits keeps about so much."""
 
 
 def check(params: StemsParams, world: World) -> Iterator[Finding]:
@@ -42,30 +37,14 @@ def check(params: StemsParams, world: World) -> Iterator[Finding]:
 
 def estimate(params: StemsParams, inputs: Mapping[str, list[Estimate]]) -> Estimate:
     """Return how many stems, how long, and the bytes of all their files."""
-    each = sum(_size_bytes(choice, params) for choice in params.formats)
+    rate = params.sample_rate
+    each = sum(bytes_per_s(choice, rate) for choice in params.formats)
     if params.layers:
-        each += len(LAYERS) * _size_bytes(params.formats[0], params, layer=True)
-    return Estimate(params.count, params.duration, round(params.count * each))
-
-
-def _size_bytes(choice: FormatChoice, params: StemsParams, *, layer: bool = False) -> float:
-    samples = 2 * round(params.duration * params.sample_rate)
-    if choice.wav or (layer and not choice.flac):
-        bits = (choice.wav and choice.wav.bits) or 24
-        return 44 + samples * max(bits, 24 if layer else bits) / 8
-    if choice.flac:
-        return FLAC_SHARE * samples * (choice.flac.bits or 24) / 8
-    if choice.ogg:
-        return _between(OGG_KBPS, choice.ogg.quality) * params.duration * 125
-    assert choice.mp3 is not None, "there are four formats"
-    if choice.mp3.kbps:
-        return choice.mp3.kbps * params.duration * 125
-    return _between(MP3_VBR_KBPS, MP3_VBR if choice.mp3.vbr is None else choice.mp3.vbr) * params.duration * 125
-
-
-def _between(steps: tuple[int, ...], place: float) -> float:
-    below = min(int(place), len(steps) - 2)
-    return steps[below] + (place - below) * (steps[below + 1] - steps[below])
+        layer = (
+            params.formats[0] if params.formats[0].wav or params.formats[0].flac else FormatChoice(wav=WavSettings())
+        )
+        each += len(LAYERS) * bytes_per_s(layer, rate, least_bits=24)
+    return Estimate(params.count, params.duration, round(params.count * params.duration * each))
 
 
 def describe(item: ItemRecord) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from handlers.contract import Context, Invalid
 from handlers.stems.backend import Backend
 from handlers.stems.deliver import Delivery
+from handlers.stems.instrument.check import check as check_instrument
 from handlers.stems.models.manifest import Model, ModelsError, read_manifest
 from handlers.stems.models.weights import missing_libraries
 from handlers.stems.params import StemsParams
@@ -59,6 +60,11 @@ def _open(params: StemsParams, style: Style, model: Model, context: Context) -> 
     if model.backend == "procedural":
         from handlers.stems.instrument.backend import open_instrument
 
+        # Where it stands in for a model that is not here, nobody has asked it yet.
+        for finding in check_instrument(params, style):
+            if finding.kind == "error":
+                raise Invalid(f"{finding.key}: {finding.message}")
+            context.warn(finding.message)
         return open_instrument(params, style, model, context)
     if model.not_played:
         raise Invalid(f"model {params.model!r} cannot be played: {model.not_played}; write `model: procedural`")
