@@ -123,7 +123,7 @@ def _transition(units: int, rng: np.random.Generator) -> list[str]:
     if units < 4:
         return [["rise"], ["rise", "impact"], ["fall", "rise", "impact"]][units - 1]
     labels: list[str] = []
-    arcs = max(1, units // 12)
+    arcs = max(1, round(units / 8))
     for arc in range(arcs):
         room = units // arcs - 3
         fewest = min(room, 1 if units < 6 else 2)
@@ -131,7 +131,7 @@ def _transition(units: int, rng: np.random.Generator) -> list[str]:
             before, hold, again, after, ring = (bool(flag) for flag in rng.random(5) < 0.5)
             if fewest <= before + hold + 2 * again + after + ring <= room:
                 break
-        labels += ["surge"] * before + ["fall"] + ["hold"] * hold + ["rise"]
+        labels += ["surge"] * (before and labels[-1:] != ["surge"]) + ["fall"] + ["hold"] * hold + ["rise"]
         labels += ["fall", "rise"] * again + ["impact"] + ["surge"] * after
         labels += ["aftershock"] * (ring and arc == arcs - 1)
     return labels
