@@ -29,8 +29,8 @@ BANDS_HZ = (40.0, 160.0, 640.0, 2560.0, 10_240.0)
 BAND_PERCENTILE = 90.0
 HEARD_DB = 30.0
 """A band this far under the loudest is not heard to change."""
-DRIFT_LEAST_S = 6.0
-"""Thirds shorter than two seconds say nothing of a trend."""
+DRIFT_LEAST_S = 8.0
+"""In less, a third is hardly a bar, and a bar of rest would pass for a trend."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def count_flat_tops(audio: np.ndarray) -> int:
 
 
 def measure_drift(audio: np.ndarray, sample_rate: int) -> Drift | None:
-    """Return how the level changes from the first to the last third; `None` under 6 s, or where a third is silent."""
+    """Return how the level changes from the first to the last third; `None` under 8 s, or where a third is silent."""
     if audio.shape[1] < DRIFT_LEAST_S * sample_rate:
         return None
     frames = audio.shape[1] // FRAME

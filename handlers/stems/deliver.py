@@ -133,7 +133,7 @@ class Delivery:
             "energy_db": measure_energy(fitted.audio),
         }
         if fitted.seam:
-            facts |= {"loop": True, "seam": fitted.seam.facts()}
+            facts |= {"loop": True, "seam": {**fitted.seam.facts(), "faults": list(fitted.seam_faults)}}
         if fitted.grid and (sections := fitted.grid.get("sections")):
             facts["sections"] = [{name: entry[name] for name in ("start_s", "end_s", "label")} for entry in sections]
         return facts

@@ -12,6 +12,8 @@ MOST_STRETCH = 0.08
 """Share by which a model may miss a tempo and still be stretched to it; models miss by some 5 BPM."""
 LOOP_FADE_S = 1.5
 """Crossfade of a loop that follows no grid; 30 of 30 such loops hid their seam."""
+START_SLACK_S = 0.05
+"""How far the start of such a loop may move to where it is heard least."""
 LOOP_FADE_BEATS = 2
 """Of one that does: beats fade into beats."""
 
@@ -55,7 +57,7 @@ def played_s(params: StemsParams, tempo_bpm: float) -> float:
         Of the stems: what the model is told.
     """
     if not in_bars(params):
-        return params.duration + (fade_s(params.duration, None) if params.loop else 0.0)
+        return params.duration + (fade_s(params.duration, None) + START_SLACK_S if params.loop else 0.0)
     length_s = whole_bars(params.duration, tempo_bpm) * bar_s(tempo_bpm)
     # A bar more: music does not always begin with its first downbeat. A loop fades into what lies before it.
     spare_s = bar_s(tempo_bpm) + (fade_s(length_s, tempo_bpm) if params.loop else 0.0)

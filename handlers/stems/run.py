@@ -9,8 +9,9 @@ from handlers.contract import Context, Invalid
 from handlers.stems.backend import Backend
 from handlers.stems.deliver import Delivery
 from handlers.stems.instrument.check import check as check_instrument
+from handlers.stems.models.check import fetch_command
 from handlers.stems.models.manifest import Model, ModelsError, read_manifest
-from handlers.stems.models.weights import missing_libraries
+from handlers.stems.models.weights import missing_libraries, shelves
 from handlers.stems.params import StemsParams
 from handlers.stems.styles import Style, StyleError, load_style
 from handlers.stems.takes import make_takes
@@ -70,6 +71,8 @@ def _open(params: StemsParams, style: Style, model: Model, context: Context) -> 
         raise Invalid(f"model {params.model!r} cannot be played: {model.not_played}; write `model: procedural`")
     if missing := missing_libraries():
         raise Invalid(f"model {params.model!r} needs {', '.join(missing)}; run `make setup-musicgen` in the checkout")
+    if shelves(context.config_dir).missing(model):
+        raise Invalid(f"model {params.model!r} is not here; in the checkout, run `{fetch_command(params.model)}`")
     from handlers.stems.musicgen.backend import open_musicgen
 
     return open_musicgen(params, style, model, context)

@@ -122,10 +122,10 @@ def _judge(take: Take, number: int, params: StemsParams, style: Style) -> Judged
         broken = int(take.audio.size - np.count_nonzero(np.isfinite(take.audio)))
         return Judged(take, _NOTHING, judge({"not_a_number": broken}), number)
     fitted = fit(take, params)
-    return Judged(take, fitted, judge(measure(fitted, take, style)), number)
+    return Judged(take, fitted, judge(measure(fitted, style)), number)
 
 
-def measure(fitted: Fitted, take: Take, style: Style) -> dict[str, float | None]:
+def measure(fitted: Fitted, style: Style) -> dict[str, float | None]:
     """Every measure of the table, by the row's name; `None` where a row does not apply."""
     audio, rate = fitted.audio, fitted.sample_rate
     if not audio.shape[1]:
@@ -145,6 +145,5 @@ def measure(fitted: Fitted, take: Take, style: Style) -> dict[str, float | None]
         # Where the form itself is slow change or a rise, only what every part of it shares is drift.
         "drift": drift and (drift.loudest_lu if style.character.form == "track" else drift.shared_lu),
         "tempo": None if tempo_error is None else 100 * tempo_error,
-        # A loop by construction only has to be unbroken: what begins there is the arrangement's.
-        "seam": fitted.seam and float(len(list(fitted.seam.clicks() if take.grid else fitted.seam.faults()))),
+        "seam": fitted.seam and len(fitted.seam_faults),
     }

@@ -58,6 +58,6 @@ def instrument(stems_context: Callable) -> Callable[[str, float], Verdict]:
         found = load_style(CONFIG / "styles", name)
         model = read_models(CONFIG / "models.yaml")["procedural"]
         (take,) = open_instrument(params, found, model, stems_context(seed=7)).play([Request(1)], lambda done: None)
-        return judge(measure(fit(take, params), take, found))
+        return judge(measure(fit(take, params), found))
 
     return judged

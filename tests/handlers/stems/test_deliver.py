@@ -101,9 +101,9 @@ def test_the_longest_prompt_is_whole_in_a_wav_file(stems_context):
 
 
 @pytest.mark.parametrize(
-    ("first", "suffix"), [("wav", ".wav"), ("flac", ".flac"), ("mp3", ".wav"), ({"wav": {"bits": 16}}, ".wav")]
+    ("first", "suffix", "gain"),
+    [("wav", ".wav", 1.0), ("flac", ".flac", 6.0), ("mp3", ".wav", 6.0), ({"wav": {"bits": 16}}, ".wav", 1.0)],
 )
-@pytest.mark.parametrize("gain", [1.0, 6.0])
 def test_layers_sum_to_the_mix(stems_context, first, suffix, gain):
     context = stems_context()
     run(
