@@ -5,6 +5,7 @@ All sound here is float32; one dimension is one channel.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,20 +61,25 @@ def play(bank: Bank, phase: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
     cutoff
         In multiples of the fundamental, clipped to the bank's range; the same shape.
     """
-    span = np.log(CUTOFFS[-1] / CUTOFFS[0]) / (len(CUTOFFS) - 1)
-    row = np.clip(np.log(cutoff / np.float32(CUTOFFS[0])) / np.float32(span), 0, len(CUTOFFS) - 1.001).astype(
-        np.float32
+    row = np.log(cutoff * np.float32(1 / CUTOFFS[0])) * np.float32(
+        (len(CUTOFFS) - 1) / math.log(CUTOFFS[-1] / CUTOFFS[0])
     )
-    column = ((phase - np.floor(phase)) * SIZE).astype(np.float32)
-    low, left = row.astype(np.int32), np.minimum(column.astype(np.int32), SIZE - 1)
+    row = np.clip(row, 0, np.float32(len(CUTOFFS) - 1.001))
+    column = (phase - np.floor(phase)).astype(np.float32, copy=False) * np.float32(SIZE)
+    low, left = row.astype(np.intp), np.minimum(column.astype(np.intp), SIZE - 1)
     row -= low
     column -= left
-    flat = bank.tables.ravel()
-    index = low * (SIZE + 1) + left
-    lower = flat[index] * (1 - column) + flat[index + 1] * column
-    index += SIZE + 1
-    upper = flat[index] * (1 - column) + flat[index + 1] * column
-    return lower + row * (upper - lower)
+    flat, index = bank.tables.ravel(), low * (SIZE + 1) + left
+    lower, upper = (_between(flat.take(index + at), flat.take(index + at + 1), column) for at in (0, SIZE + 1))
+    return _between(lower, upper, row)
+
+
+def _between(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The line from `one` to `other`; `other` is written over."""
+    other -= one
+    other *= share
+    other += one
+    return other
 
 
 def chord_table(
