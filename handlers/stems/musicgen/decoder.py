@@ -11,6 +11,7 @@ On a CPU a step looks at exactly the keys there are. On CUDA it is recorded once
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -216,7 +217,8 @@ class Decoder:
             sight = self._sight(first + step)
             if recorded:
                 key = (*sight, sampling)
-                self._recordings.play(key, lambda: self._step(*sight, sampling, False), (self._at, self._sequence))  # noqa: B023
+                work = partial(self._step, *sight, sampling, False)
+                self._recordings.play(key, work, (self._at, self._sequence))
                 if step % BEAT:
                     continue
                 pace.beat()

@@ -20,7 +20,7 @@ from handlers.stems.musicgen.weights import DTYPE, Precision, Product, lay_out
 
 HIDDEN = float("-inf")
 BLOCK = 128
-"""On a CPU keys lie in blocks of so many places: oneDNN copies what it multiplies with unless that lies in one piece."""
+"""On a CPU keys lie in blocks of so many places: oneDNN copies what it multiplies with unless it lies in one piece."""
 
 
 class Network:

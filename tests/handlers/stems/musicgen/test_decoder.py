@@ -33,9 +33,9 @@ FRAMES = 20
 GREEDY = Sampling(use_sampling=False)
 LOGITS_ERROR = {"bf16": 0.023, "int8": 0.049}
 """Root mean square of the error over that of the logits, guidance at 3, which makes sqrt(3**2 + 2**2) = 3.6 of an error.
-A bfloat16 is off by 2**-9 / sqrt(3) = 0.0011, and 8 roundings in each of 4 layers add up as squares: 0.0011 * 5.7 * 3.6.
-Eight bits with a scale for each row are off by 1/127/sqrt(12) of the largest magnitude, some three times the root mean
-square: 0.0068 of the weights and as much of what goes in, so 0.0096 * 3.6 after the last layers, sqrt(2) for the rest."""
+A bfloat16 is off by 2**-9 / sqrt(3) = 0.0011, and 8 roundings in each of 4 layers add up as squares: 0.0011 * 5.7 *
+3.6. Eight bits with a scale for each row are off by 1/127/sqrt(12) of the largest magnitude, some three times the root
+mean square: 0.0068 of the weights, as much of what goes in: 0.0096 * 3.6 from the last layer, sqrt(2) for those before."""
 
 
 @pytest.fixture(scope="module")
