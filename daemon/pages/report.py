@@ -12,7 +12,7 @@ from daemon.pages.formats import date, grouped, size, time_of_day, took
 from daemon.pages.markdown import code, escape, fenced, table
 from daemon.pages.view import FIRST, File, Item, Mark, Page, Step
 
-PROMPT, PROMPT_UNREAD = "prompt", "prompt (for models that read; not read by the built-in instrument)"
+PROMPT, PROMPT_UNREAD = "prompt", "prompt (for models that read; the built-in instrument goes by the style's settings)"
 PROCEDURAL = "the built-in instrument stood in for a model that is not here"
 
 

@@ -269,7 +269,8 @@ def _item(entry: Mapping[str, Any], procedural: bool) -> Item:
         files=tuple(files),
         duration_s=_time(facts.get("duration_s")),
         prompt=visible(facts.get("prompt") or "").strip(),
-        prompt_read=facts.get("model") != "procedural",
+        # The instrument is steered by a prompt of the job, and says what it understood; a style speaks to it by settings.
+        prompt_read=facts.get("model") != "procedural" or "understood" in facts,
         seed=value_of("seed", facts["seed"]) if facts.get("seed") is not None else "",
         licence=one_line(facts.get("licence") or ""),
         measurements=_measurements(facts),
