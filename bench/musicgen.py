@@ -221,9 +221,8 @@ def main() -> None:
     print("\naims: one stem >= 4x audiocraft, four stems >= 8x audiocraft's one-stem rate for each")
     for precision in ("bf16", "int8"):
         decoder = Decoder(lm, width=1, precision=precision, device="cpu")
-        print(
-            f"{precision}: logits off by {100 * logits_error(lm, exact, decoder, codes):.1f} % of their root mean square"
-        )
+        share = 100 * logits_error(lm, exact, decoder, codes)
+        print(f"{precision}: logits off by {share:.1f} % of their root mean square")
     if torch.cuda.is_available():
         from bench.musicgen_cuda import main as cuda
 

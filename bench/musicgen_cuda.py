@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -97,8 +98,8 @@ def main() -> None:
     lm = load(SMALL)
     theirs = audiocraft_step_s(lm, 1)
     one = Decoder(lm, width=1, precision=PRECISION, device="cuda", max_steps=WINDOW_S * FRAME_RATE)
-    cold = seconds(lambda: pieces(one, 1, WINDOW_S))
-    warm = seconds(lambda: pieces(one, 1, WINDOW_S))
+    cold = seconds(partial(pieces, one, 1, WINDOW_S))
+    warm = seconds(partial(pieces, one, 1, WINDOW_S))
     steps = WINDOW_S * FRAME_RATE + 3
     print(f"one stem of 30 s: audiocraft {theirs * steps:.1f} s ({1 / theirs:.0f} steps/s); ours {warm:.2f} s", end=" ")
     print(f"({steps / warm:.0f} steps/s), {theirs * steps / warm:.1f} times; {cold - warm:.1f} s more cold")
@@ -111,8 +112,8 @@ def main() -> None:
     del one
     gc.collect()
     eight = Decoder(lm, width=8, precision=PRECISION, device="cuda", max_steps=WINDOW_S * FRAME_RATE)
-    cold = seconds(lambda: pieces(eight, 8, WINDOW_S))
-    warm = seconds(lambda: pieces(eight, 8, WINDOW_S))
+    cold = seconds(partial(pieces, eight, 8, WINDOW_S))
+    warm = seconds(partial(pieces, eight, 8, WINDOW_S))
     rate = 8 * WINDOW_S / warm
     print(f"eight stems of 30 s: {warm:.2f} s, {rate:.0f} s of audio a second; {cold - warm:.1f} s more cold")
     del eight
@@ -127,8 +128,8 @@ def main() -> None:
         windows = plan_windows(duration_s * FRAME_RATE, WINDOW_S * FRAME_RATE, STRIDE_S * FRAME_RATE)
         reference += audiocraft_step_s(lm, stems) * sum(window.steps for window in windows)
         decoder = Decoder(lm, width=stems, precision=PRECISION, device="cuda", max_steps=WINDOW_S * FRAME_RATE)
-        cold = seconds(lambda: pieces(decoder, stems, duration_s))  # noqa: B023
-        warm = seconds(lambda: pieces(decoder, stems, duration_s))  # noqa: B023
+        cold = seconds(partial(pieces, decoder, stems, duration_s))
+        warm = seconds(partial(pieces, decoder, stems, duration_s))
         ours += warm
         print(f"  {stems} x {duration_s} s of {size}: {warm:.1f} s, {cold - warm:.1f} s more cold")
         del decoder

@@ -186,8 +186,7 @@ class Decoder:
         self._sequence[..., : sequence.shape[-1]] = sequence
         drawn = torch.stack([uniforms(seed, sequence.shape[-1], self.network.codebooks) for seed in seeds], 1)
         self._chance[: len(drawn)] = drawn.to(self.device)
-        pulse()
-        if self.network.hear(*stack([one.words for one in heard], words)):
+        if self.network.hear(*stack([one.words for one in heard], words), pulse):
             self._recordings.forget()
         self.network.begin(*stack([one.lead for one in heard], lead), pulse)
         # The last place before the first unknown token is where the steps begin; before that all is known.

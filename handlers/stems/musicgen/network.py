@@ -43,6 +43,8 @@ class Network:
         self.kept = DTYPE[precision]
         # Sums over many layers are the last thing to round; on CUDA fewer kernels matter more.
         self.flow = torch.float32 if device == "cpu" else self.kept
+        # torch's own attention is one kernel; on a CPU, in bf16, it takes five times as long as two products.
+        self.fused = device != "cpu"
         transformer = lm.transformer
         self.dim, self.heads, self.codebooks, self.card = (
             lm.dim,
@@ -78,7 +80,7 @@ class Network:
         if places + lead <= self.capacity and lead == self.lead:
             return False
         self.lead = lead
-        self.block = BLOCK if self.device == "cpu" else places + lead
+        self.block = places + lead if self.fused else BLOCK
         blocks = -(-(places + lead) // self.block)
         self.capacity = blocks * self.block
         self.cache: list[Tensor] = []  # What was there goes before the new is made.
@@ -98,7 +100,7 @@ class Network:
         table = torch.cat([phase.cos(), phase.sin()], -1) * self._position_scale
         return table.to(self.device, self.flow)
 
-    def hear(self, text: Tensor | None, lengths: Tensor) -> bool:
+    def hear(self, text: Tensor | None, lengths: Tensor, pulse: Callable[[], None]) -> bool:
         """Compute what every step's cross-attention looks at.
 
         Parameters
@@ -121,6 +123,7 @@ class Network:
         heard = [self._per_head(veil)]
         flat = text.to(self.device, self.flow).reshape(rows * places, self.dim)
         for layer in self.layers:
+            pulse()
             both = layer.words(flat).view(rows, places, 2, self.heads, self.size)
             heard.append(both.permute(2, 0, 3, 1, 4).to(self.kept, memory_format=torch.contiguous_format))
         if [one.shape for one in heard] == [one.shape for one in self.heard]:
@@ -156,9 +159,11 @@ class Network:
         if start < self.lead:  # A place that is itself hidden must see something, or its scores are not numbers.
             veil = veil.masked_fill(self.places[:stop] == self.places[start:stop, None], 0.0)
 
-        def attend(number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        into, within = self.places[start:stop] // self.block, self.places[start:stop] % self.block
+
+        def attend(number: int, q: Tensor, kv: Tensor) -> Tensor:
             cache = self.cache[number]
-            self._keep(number, rows, self.places[start:stop], k, v)
+            cache[into, :, rows, :, within] = kv.permute(1, 2, 0, 3, 4).to(self.kept)
             keys, values = cache[:, :, rows].permute(1, 2, 3, 0, 4, 5).flatten(3, 4)[..., :stop, :]
             seen = functional.scaled_dot_product_attention(
                 q.transpose(1, 2).to(self.kept), keys, values, attn_mask=veil
@@ -203,8 +208,10 @@ class Network:
             ahead = self.places[:looks] > place
             veil = self._per_head(self.veil[rows, :looks].masked_fill(ahead, HIDDEN))
 
-        def attend(number: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self._keep(number, rows, place, k, v)
+        into, within = place // self.block, place % self.block
+
+        def attend(number: int, q: Tensor, kv: Tensor) -> Tensor:
+            self.cache[number][into, :, rows, :, within] = kv.permute(1, 2, 0, 3, 4).to(self.kept)
             return self._look(q, self.cache[number][:, :, rows], looks, veil)
 
         def read(number: int, q: Tensor) -> Tensor:
@@ -216,14 +223,13 @@ class Network:
         x = self._layers(x, (count, 1), attend, read, None)
         return self.last(_normed(x, self.out_norm)).float().view(count, self.codebooks, self.card)
 
-    def _keep(self, number: int, rows: slice, places: Tensor, k: Tensor, v: Tensor) -> None:
-        """Put keys and values, ``(rows, places, heads, size)``, where they stay."""
-        both = torch.stack((k, v)).permute(2, 0, 1, 3, 4).to(self.kept)
-        self.cache[number][places // self.block, :, rows, :, places % self.block] = both
-
     def _look(self, q: Tensor, kept: Tensor, looks: int, veil: Tensor | None) -> Tensor:
         """Attention of one query to the first places of ``(blocks, 2, rows, heads, places, size)``."""
         rows, size = q.shape[0], kept.shape[-2]
+        if self.fused and len(kept) == 1:
+            hidden = None if veil is None else veil.view(rows, self.heads, 1, -1)
+            k, v = kept[0, ..., :looks, :]
+            return functional.scaled_dot_product_attention(q.transpose(1, 2).to(self.kept), k, v, attn_mask=hidden)
         q = q.to(self.kept).reshape(rows * self.heads, 1, self.size)
         starts = range(0, looks, size)
         pieces = [kept[start // size, :, :, :, : looks - start].flatten(1, 2) for start in starts]
@@ -249,19 +255,19 @@ class Network:
         self,
         x: Tensor,
         shape: tuple[int, int],
-        attend: Callable[[int, Tensor, Tensor, Tensor], Tensor],
+        attend: Callable[[int, Tensor, Tensor], Tensor],
         read: Callable[[int, Tensor], Tensor],
         pulse: Callable[[], None] | None,
     ) -> Tensor:
         for number, layer in enumerate(self.layers):
             if pulse is not None:
                 pulse()
-            q, k, v = layer.qkv(_normed(x, layer.norm1)).view(*shape, 3, self.heads, self.size).unbind(2)
-            x = x + layer.out(attend(number, q, k, v).reshape(-1, self.dim))
+            qkv = layer.qkv(_normed(x, layer.norm1)).view(*shape, 3, self.heads, self.size)
+            x = layer.out(attend(number, qkv[:, :, 0], qkv[:, :, 1:]).reshape(-1, self.dim), x)
             if self.crossing:
                 q = layer.ask(_normed(x, layer.norm_cross)).view(*shape, self.heads, self.size)
-                x = x + layer.answer(read(number, q).reshape(-1, self.dim))
-            x = x + layer.down(layer.up(_normed(x, layer.norm2)))
+                x = layer.answer(read(number, q).reshape(-1, self.dim), x)
+            x = layer.down(layer.up(_normed(x, layer.norm2)), x)
         return x
 
 

@@ -15,16 +15,13 @@ int8 weights, int8 rows (`onednn.qlinear_pointwise`)           20 ms      20 ms
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
-Product = Callable[[Tensor], Tensor]
-"""From (rows, in) to (rows, out)."""
 
 DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.bfloat16}
 """What keys and values are kept in."""
@@ -32,6 +29,13 @@ CODE_SPAN = 127
 """Steps of int8 between zero and the largest magnitude, of a row and of a column of weights."""
 ROUNDED_ZERO = 128.5
 """Zero among unsigned codes, and a half: cutting off then rounds."""
+
+
+class Product(Protocol):
+    """A matrix to multiply with."""
+
+    def __call__(self, x: Tensor, onto: Tensor | None = None) -> Tensor:
+        """From ``(rows, in)`` to ``(rows, out)``, added to `onto`."""
 
 
 def lay_out(
@@ -70,9 +74,12 @@ def _plain(weight: Tensor, bias: Tensor | None, dtype: torch.dtype, device: str,
     weight = weight.to(device, dtype)  # The model's own memory where it already is what is wanted.
     bias = None if bias is None else bias.to(device, dtype)
 
-    def multiply(x: Tensor) -> Tensor:
+    def multiply(x: Tensor, onto: Tensor | None = None) -> Tensor:
+        if onto is not None and bias is None and not gelu:
+            return torch.addmm(onto, x, weight.t())
         y = functional.linear(x, weight, bias)
-        return functional.gelu(y) if gelu else y
+        y = functional.gelu(y) if gelu else y
+        return y if onto is None else onto + y
 
     return multiply
 
@@ -83,8 +90,9 @@ def _reordered(weight: Tensor, bias: Tensor | None, rows: int, gelu: bool) -> Pr
     bias = None if bias is None else bias.to("cpu", dtype)
     after = "gelu" if gelu else "none"
 
-    def multiply(x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x.to(dtype), packed, bias, after, [], "none")
+    def multiply(x: Tensor, onto: Tensor | None = None) -> Tensor:
+        y = torch.ops.mkldnn._linear_pointwise(x.to(dtype), packed, bias, after, [], "none")
+        return y if onto is None else onto + y
 
     return multiply
 
@@ -97,7 +105,7 @@ def _int8(weight: Tensor, bias: Tensor | None, rows: int, gelu: bool) -> Product
     offset = torch.tensor(ROUNDED_ZERO)
     bias = None if bias is None else bias.float().cpu()
 
-    def multiply(x: Tensor) -> Tensor:
+    def multiply(x: Tensor, onto: Tensor | None = None) -> Tensor:
         x = x.float()
         # The kernel takes one scale for all rows; brought to the same magnitude first, each row has its own.
         largest = x.abs().amax(-1, keepdim=True).clamp_min_(1e-12)
@@ -108,6 +116,7 @@ def _int8(weight: Tensor, bias: Tensor | None, rows: int, gelu: bool) -> Product
         y.mul_(largest)
         if bias is not None:
             y.add_(bias)
-        return functional.gelu(y) if gelu else y
+        y = functional.gelu(y) if gelu else y
+        return y if onto is None else y.add_(onto)
 
     return multiply
