@@ -7,13 +7,14 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 TORCH_BUILD ?= auto
 
-.PHONY: help demo test setup setup-musicgen check-python clean
+.PHONY: help demo test setup setup-musicgen train-beats check-python clean
 
 help:
 	@echo "make demo    set up, then render the demo set: stems, a mix, a beat grid (about a minute)"
 	@echo "make test    set up, with torch and audiocraft too, then run the tests (a few minutes)"
 	@echo "make setup   only set up .venv/"
 	@echo "make setup-musicgen   add torch and audiocraft, for MusicGen (0.2 GB for the CPU, several GB for CUDA)"
+	@echo "make train-beats      train the beat tracker's ranking anew (half an hour; Debian's apt for the tracker modules)"
 	@echo "make clean   remove .venv/ (work in inbox/, outbox/ and state/ stays)"
 
 demo: setup
@@ -31,6 +32,9 @@ setup-musicgen: $(VENV)/.ready
 	@touch $(VENV)/.ready-musicgen
 	@$(RUN) -m handlers.stems.musicgen.device
 	@echo "A running daemon finds it by itself. Weights are separate: ./drophammer models"
+
+train-beats: setup
+	@$(RUN) -m training.beats
 
 check-python:
 	@python="$(PYTHON)"; \
