@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from handlers.audio.grid.features import ATTACKS_PER_S
+from handlers.audio.grid.onsets import EARLY_S
 
 STRETCH_BEATS = 16
 REACH_S = 0.045
@@ -78,6 +79,7 @@ def place_even(curve: np.ndarray, period_s: float, first_s: float, end_s: float)
                 weight.append(height * len(part))
         slope, offset = fit_line(np.array(centres), np.array(moved), np.array(weight), overall)
         first_s, period_s = first_s + offset, period_s + slope
+    first_s += EARLY_S
     while first_s - period_s >= 0:
         first_s -= period_s
     while first_s < -1e-9:

@@ -12,7 +12,7 @@ from handlers.audio.grid.traits import Cells, by_place
 _LONG_S = 4.0
 
 
-def describe_pulse(curve: np.ndarray, comb: Comb, tempo_bpm: float, cells: Cells, beat: int) -> np.ndarray:
+def describe_pulse(curve: np.ndarray, comb: Comb, tempo_bpm: float, cells: Cells) -> np.ndarray:
     """Traits by which the grid that won is believed or not, ``(11,)``.
 
     Parameters
@@ -21,7 +21,7 @@ def describe_pulse(curve: np.ndarray, comb: Comb, tempo_bpm: float, cells: Cells
         Onset strength ``(frames,)`` on the grid's even clock.
     comb
         Of this curve.
-    tempo_bpm, cells, beat
+    tempo_bpm, cells
         The grid that won, and the recording cut by it.
     """
     fit = float(comb.fit(np.array([tempo_bpm]))[0])
@@ -30,7 +30,7 @@ def describe_pulse(curve: np.ndarray, comb: Comb, tempo_bpm: float, cells: Cells
     _, beat_sharp = phase_of(profile)
     _, quarter_sharp = phase_of(profile.reshape(4, 24).mean(axis=0))
     spread = float(profile.std() / (profile.mean() + 1e-6))
-    hits = cells.hits.mean(axis=1)[beat:]
+    hits = cells.hits.mean(axis=1)
     places = by_place(hits, 4)
     centred = hits - hits.mean()
     power = float(centred @ centred) / len(centred) + 1e-9

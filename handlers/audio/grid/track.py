@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlers.audio.grid.bars import BARS, describe_bars
+from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
 from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
@@ -23,8 +24,15 @@ from handlers.audio.grid.ranking import load_models, softmax
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb, find_tempi
 from handlers.audio.grid.traits import Cells, cut_cells, describe, gather_material
 
+LEAST_ONSETS = 6
 SHORTEST_S = 2.0
-"""Less than this has no beat."""
+"""Less than these have no beat."""
+LEAST_STATED = 0.05
+"""How likely a beat must be where its tempo is stated."""
+AT_START_S = 0.01
+"""A beat this little before the first sample is at the first sample."""
+STATED_BEATS = 0.1
+"""A stated downbeat chooses among the grids that have a beat within this share of a beat."""
 STATED_WITHIN = 0.04
 """A stated tempo is looked for within this share of it."""
 
@@ -96,34 +104,43 @@ def find_grid_in(
     lowest, highest = tempo_range_bpm or (LOWEST_BPM, HIGHEST_BPM)
     if tempo_bpm is not None:
         lowest, highest = tempo_bpm * (1 - STATED_WITHIN), tempo_bpm * (1 + STATED_WITHIN)
-    if features.duration_s < SHORTEST_S or not curves.any():
+    if features.duration_s < SHORTEST_S or len(onsets.times_s) < LEAST_ONSETS:
         return no_beat(onsets, 1.0)
     pulse(0.2)
-    hypotheses, rows, cells = hypothesise(features, curves, lowest, highest)
+    clock = moving_clock(combined(curves))
+    curve = clock.straighten(combined(curves)) if clock else combined(curves)
+    hypotheses, rows, cells = hypothesise(features, curves, curve, lowest, highest, clock)
     if not hypotheses:
         return no_beat(onsets, 1.0)
     pulse(0.6)
     models = load_models()
-    chances = softmax(models["grid"].score(rows))
+    scores = models["grid"].score(rows)
+    if first_downbeat_s is not None:
+        scores = scores + _through(hypotheses, first_downbeat_s if clock is None else clock.unwarp(first_downbeat_s))
+    chances = softmax(scores)
     best = int(np.argmax(chances))
-    won, curve = hypotheses[best], combined(curves)
-    sure = models["beat"].chance(describe_pulse(curve, Comb(curve), won.lattice.tempo_bpm, cells[best], won.beat))
-    stated = tempo_bpm is not None
-    if sure < (0.1 if stated else 0.5):
+    won = hypotheses[best]
+    sure = models["beat"].chance(describe_pulse(curve, Comb(curve), won.lattice.tempo_bpm, cells[best]))
+    if sure < (LEAST_STATED if tempo_bpm is not None else 0.5):
         return no_beat(onsets, 1 - sure)
-    period_s, first_s = 60 / won.lattice.tempo_bpm, won.lattice.first_s + won.beat * won.lattice.quarter_s
-    period_s, first_s = place_even(attack_curve(features), period_s, first_s % period_s, features.duration_s)
-    beats_s = np.arange(first_s, features.duration_s, period_s)
+    beats_s, number = _place(features, won, clock)
+    steady = clock is None
+    if first_downbeat_s is not None and len(beats_s):
+        # What is stated is right: the grid goes through it, if only by some milliseconds.
+        beats_s = beats_s + (first_downbeat_s - beats_s[int(np.argmin(np.abs(beats_s - first_downbeat_s)))])
+    inside = (beats_s >= -AT_START_S) & (beats_s < features.duration_s)
+    beats_s, number = beats_s[inside].clip(0), number[inside]
+    if len(beats_s) < 2:
+        return no_beat(onsets, 0.5)
     pulse(0.9)
     bar_chances = softmax(models["bar"].score(describe_bars(cells[best], won.beat)))
     allowed = np.array([meter in (None, bar.meter) for bar in BARS])
     bar = BARS[int(np.argmax(np.where(allowed, bar_chances, -1)))]
-    # The first beat of the lattice and the first of the grid may be some beats apart.
-    skipped = round((won.lattice.first_s + won.beat * won.lattice.quarter_s - first_s) / period_s)
-    first_bar = (bar.first + skipped) % bar.beats
-    if first_downbeat_s is not None and len(beats_s):
-        first_bar = int(np.argmin(np.abs(beats_s - first_downbeat_s))) % bar.beats
-    tempo = 60 / period_s
+    first = (bar.first - int(number[0])) % bar.beats
+    if first_downbeat_s is not None:
+        first = int(np.argmin(np.abs(beats_s - first_downbeat_s))) % bar.beats
+    segments = _segments(beats_s, features.duration_s, steady)
+    tempo = won.lattice.tempo_bpm if clock else segments[0].tempo_bpm
     return Grid(
         has_beat=True,
         confidence=sure,
@@ -131,33 +148,87 @@ def find_grid_in(
         tempo_confidence=_tempo_chance(hypotheses, chances, tempo),
         alternatives=_alternatives(hypotheses, chances, tempo),
         beats_s=beats_s,
-        downbeats=np.arange(first_bar, len(beats_s), bar.beats),
+        downbeats=np.arange(first, len(beats_s), bar.beats),
         meter=bar.meter,
-        meter_confidence=float(
-            sum(chance for one, chance in zip(BARS, bar_chances, strict=True) if one.meter == bar.meter)
-        ),
-        steady=True,
-        segments=(Segment(0.0, features.duration_s, tempo, float(first_s)),),
+        meter_confidence=1.0
+        if meter
+        else float(sum(chance for one, chance in zip(BARS, bar_chances, strict=True) if one.meter == bar.meter)),
+        steady=steady,
+        segments=segments,
         onsets=onsets,
     )
 
 
 def hypothesise(
-    features: Features, curves: np.ndarray, lowest_bpm: float, highest_bpm: float
+    features: Features,
+    curves: np.ndarray,
+    curve: np.ndarray,
+    lowest_bpm: float,
+    highest_bpm: float,
+    clock: Clock | None = None,
 ) -> tuple[list[Hypothesis], np.ndarray, list[Cells]]:
-    """Return every grid that may be, their traits ``(n, traits)``, and the recording cut by each."""
-    curve = combined(curves)
+    """Return every grid that may be, its traits, and the recording cut by it.
+
+    Parameters
+    ----------
+    features, curves
+        The recording, and its onset curves ``(3, frames)``.
+    curve
+        Onset strength ``(frames,)`` on the even clock.
+    lowest_bpm, highest_bpm
+        Tempi to look at.
+    clock
+        The even clock; None where it is the recording's own.
+
+    Returns
+    -------
+    hypotheses, rows, cells
+        The n hypotheses, their traits ``(n, traits)``, and a cut recording for each.
+    """
     tempi, fit = find_tempi(curve, lowest_bpm=lowest_bpm, highest_bpm=highest_bpm)
     if not len(tempi):
         return [], np.zeros((0, 0)), []
     material = gather_material(features, curves)
     hypotheses, rows, cells = [], [], []
     for lattice in lay_lattices(curve, tempi, fit):
-        cut = cut_cells(material, lattice, unwarped)
+        cut = cut_cells(material, lattice, clock.warp if clock else unwarped)
         rows.append(describe(cut, lattice))
         hypotheses += [Hypothesis(lattice, beat) for beat in lattice.beats]
         cells += [cut] * len(lattice.beats)
     return hypotheses, np.concatenate(rows), cells
+
+
+def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np.ndarray, np.ndarray]:
+    """Beats on their attacks, ``(beats,)`` seconds, and their numbers, that of the lattice's first beat being 0."""
+    period_s = 60 / won.lattice.tempo_bpm
+    first_s = won.lattice.first_s + won.beat * won.lattice.quarter_s
+    attacks = attack_curve(features)
+    if clock is None:
+        period_s, placed_s = place_even(attacks, period_s, first_s, features.duration_s)
+        number = np.arange(-1, int((features.duration_s - placed_s) / period_s) + 1)
+        return placed_s + number * period_s, number + round((placed_s - first_s) / period_s)
+    number = np.arange(-1, int((clock.unwarp(features.duration_s) - first_s) / period_s) + 1)
+    return place_moving(attacks, clock.warp(first_s + number * period_s)), number
+
+
+def _through(hypotheses: list[Hypothesis], moment_s: float) -> np.ndarray:
+    """What hypotheses without a beat at a moment lose, ``(n,)``; nothing if all are without."""
+    away = []
+    for one in hypotheses:
+        beats = (moment_s - one.lattice.first_s) / one.lattice.quarter_s / 4 - one.beat / 4
+        away.append(abs(beats - round(beats)))
+    return np.where(np.array(away) < STATED_BEATS, 0.0, -20.0)
+
+
+def _segments(beats_s: np.ndarray, duration_s: float, steady: bool) -> tuple[Segment, ...]:
+    edges = [0, len(beats_s) - 1] if steady else split(beats_s)
+    found = []
+    for first, last in zip(edges[:-1], edges[1:], strict=True):
+        start_s = 0.0 if first == 0 else float(beats_s[first])
+        end_s = duration_s if last == len(beats_s) - 1 else float(beats_s[last])
+        tempo = 60 * (last - first) / (beats_s[last] - beats_s[first])
+        found.append(Segment(start_s, end_s, float(tempo), float(beats_s[first])))
+    return tuple(found)
 
 
 def no_beat(onsets: Onsets, confidence: float) -> Grid:

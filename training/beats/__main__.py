@@ -1,0 +1,42 @@
+"""``make train-beats``: builds the examples, cross-validates by source, prints the table, writes the models.
+
+    python -m training.beats [--folder build/beats-training] [--no-write]
+
+Takes about half an hour on one core, most of it for the examples, which are kept in the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from handlers.audio.grid.ranking import MODELS, pack
+from training.beats import modules
+from training.beats.build import build
+from training.beats.table import cross_validate, fit_all
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    """Build, validate, fit, write."""
+    parser = argparse.ArgumentParser(description="Train what ranks beat grids.")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "build" / "beats-training", help="where examples are kept"
+    )
+    parser.add_argument("--no-write", action="store_true", help="leave the models as they are")
+    chosen = parser.parse_args()
+    music = chosen.folder / "modules"
+    if missing := modules.fetch(music):
+        print(f"not to be had from apt: {', '.join(missing)}; going on without")
+    examples = [one for source in ("modules", "stems", "made") for one in build(chosen.folder, source, music)]
+    cross_validate(examples)
+    if not chosen.no_write:
+        np.savez_compressed(MODELS, **pack(fit_all(examples)))
+        print(f"wrote {MODELS.relative_to(ROOT)}, {MODELS.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
