@@ -1,1 +1,1 @@
-"""The `beats` handler: tempo, beats and onsets of recordings, by librosa."""
+"""The `beats` handler: tempo, beats, bars, sections and key of recordings, and files for other programs."""

@@ -75,9 +75,9 @@ class Pitches:
         if not block.shape[1]:
             return
         mono = block.mean(axis=0, keepdims=True)
-        # What stands still is no pitch, and its beginning would be all of them.
+        # What stands still is no pitch, and its beginning would be all of them. The median of silence with a click is 0.
         if self._offset is None:
-            self._offset = mono.mean(dtype=np.float64).astype(np.float32)
+            self._offset = np.median(mono)
         self._take(self._resampler.process(mono - self._offset))
 
     def finish(self) -> Notes:

@@ -34,7 +34,7 @@ MOST_DB = 30.0
 """What a single attack counts at most: one out of silence is one attack too."""
 PENALTY, PENALTY_NOISE = 4.0, 1.5
 """What one more section costs: fixed, and for each unit by which neighbouring bars differ anyway."""
-LEAD_IN_DB = 50.0
+LEAD_IN_DB = 40.0
 """What is quieter than this below the loudest frame before the first downbeat is silence."""
 ONSET_FRAMES = 4
 LONGEST_BARS = 64
