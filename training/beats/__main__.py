@@ -8,6 +8,7 @@ Takes about half an hour on one core, most of it for the examples, which are kep
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,11 @@ def main() -> None:
     if missing := modules.fetch(music):
         print(f"not to be had from apt: {', '.join(missing)}; going on without")
     examples = [one for source in ("modules", "stems", "made") for one in build(chosen.folder, source, music)]
-    cross_validate(examples)
+    tempers = cross_validate(examples)
     if not chosen.no_write:
-        np.savez_compressed(MODELS, **pack(fit_all(examples)))
+        models = fit_all(examples)
+        models |= {name: replace(models[name], temper=temper) for name, temper in tempers.items()}
+        np.savez_compressed(MODELS, **pack(models))
         print(f"wrote {MODELS.relative_to(ROOT)}, {MODELS.stat().st_size / 1000:.0f} kB")
 
 

@@ -51,7 +51,7 @@ def make_example(piece: Piece) -> Example | None:
     features = features_of([piece.audio], piece.sample_rate)
     curves = onset_curves(features)
     curve = combined(curves)
-    hypotheses, rows, cells = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM)
+    hypotheses, rows, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM)
     if not hypotheses:
         return None
     f_measure = np.zeros(len(hypotheses))
@@ -62,10 +62,11 @@ def make_example(piece: Piece) -> Example | None:
     bar_rows, bar = np.zeros((0, 0)), -1
     if f_measure[best] >= RIGHT and len(piece.downbeats) > 1:
         won = hypotheses[best]
-        bar_rows = describe_bars(cells[best], won.beat)
-        bar = _true_bar(cells[best].points_s[won.beat :: 4], piece)
-    by_lattice = {id(one.lattice): (one.lattice, cut) for one, cut in zip(hypotheses, cells, strict=True)}
-    pulses = {key: describe_pulse(curve, comb, one.tempo_bpm, cut) for key, (one, cut) in by_lattice.items()}
+        cells = cut(won.lattice)
+        bar_rows = describe_bars(cells, won.beat)
+        bar = _true_bar(cells.points_s[won.beat :: 4], piece)
+    lattices = {id(one.lattice): one.lattice for one in hypotheses}
+    pulses = {key: describe_pulse(curve, comb, one.tempo_bpm, cut(one)) for key, one in lattices.items()}
     tempo = 60 / float(np.median(np.diff(piece.beats_s))) if len(piece.beats_s) > 1 else 0.0
     return Example(
         piece.name, piece.source, rows.astype(np.float32), f_measure,

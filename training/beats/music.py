@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import fftconvolve, lfilter
+from scipy.signal import lfilter
 
 from training.beats import voices
+from training.beats.effects import finish
 from training.beats.patterns import GENRES, Rng, draw_drums, draw_line
 from training.beats.voices import RATE, Synth
 
@@ -65,7 +66,7 @@ def make_piece(seed: int, *, genre: str | None = None, duration_s: float | None 
     bars = max(2, int(duration * tempo / 60 / per_bar))
     beat_s = _clock(rng, bars * per_bar, tempo, drift)
     sound = _play(rng, genre, beat_s, bars, per_bar, feel.steps)
-    sound = _finish(rng, sound, 60 / tempo)
+    sound = finish(rng, sound, 60 / tempo)
     silence = float(rng.uniform(0, 0.7)) if rng.random() < 0.8 else 0.0
     sound = np.concatenate([np.zeros(round(silence * RATE), np.float32), sound])
     beats = beat_s[:-1] + round(silence * RATE) / RATE
@@ -355,29 +356,3 @@ def _play_notes(rng, canvas, playing, bars, per_bar, per_beat, unit, swing, genr
                     synths["arp"].note(pitch(degree, 24), samples(beat, 0.8 * arp_step / per_beat)),
                     gain["arp"],
                 )
-
-
-def _finish(rng: Rng, sound: np.ndarray, beat_s: float) -> np.ndarray:
-    """Echo, room, saturation and tone, each in some pieces only."""
-    if rng.random() < 0.25:
-        delay = round(float(rng.choice((0.5, 0.75, 0.75, 1.0, rng.uniform(0.3, 1)))) * beat_s * RATE)
-        feedback = rng.uniform(0.2, 0.5)
-        for turn in range(1, 4):
-            if turn * delay < len(sound):
-                sound = sound.copy()
-                sound[turn * delay :] += feedback**turn * sound[: len(sound) - turn * delay] * 0.7
-    if rng.random() < 0.35:
-        length = rng.uniform(0.2, 1.6)
-        time = np.arange(round(length * RATE)) / RATE
-        room = rng.standard_normal(len(time)) * np.exp(-time * 6.9 / length)
-        wet = fftconvolve(sound, room)[: len(sound)]
-        sound = sound + rng.uniform(0.1, 0.5) * wet * (np.sqrt(np.mean(sound**2)) / (np.sqrt(np.mean(wet**2)) + 1e-9))
-    if rng.random() < 0.4:
-        sound = np.tanh(sound * rng.uniform(0.7, 3))
-    if rng.random() < 0.25:
-        pole = np.exp(-2 * np.pi * rng.uniform(1500, 9000) / RATE)
-        sound = lfilter([1 - pole], [1, -pole], sound)
-    if rng.random() < 0.15:
-        pole = np.exp(-2 * np.pi * rng.uniform(60, 300) / RATE)
-        sound = lfilter([1, -1], [1, -pole], sound)
-    return sound.astype(np.float32)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from handlers.audio.grid.bars import BARS
-from handlers.audio.grid.ranking import Model
+from handlers.audio.grid.ranking import Model, softmax
 from training.beats.examples import Example
 from training.beats.fit import fit_ranker, fit_yes_no
 
@@ -59,24 +59,39 @@ def folds(examples: Sequence[Example]) -> dict[str, tuple[list[Example], list[Ex
     return split
 
 
-def cross_validate(examples: Sequence[Example], **how: float) -> dict[str, np.ndarray]:
-    """Print, for each source, what models without it reach there."""
+def cross_validate(examples: Sequence[Example], **how: float) -> dict[str, float]:
+    """Print, for each source, what models without it reach there; returns the temper of models by name.
+
+    The temper makes the probabilities of modules that were held out likeliest.
+    """
     print(
         f"{'source':32s} {'pieces':>6s} {'found':>6s} {'F':>6s} {'right':>6s} {'tempo':>6s} {'octave':>6s} {'bars':>6s} {'beat?':>6s}"
     )
     gathered: dict[str, list[np.ndarray]] = {}
+    held: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"grid": [], "bar": []}
     for name, (train, test) in folds(examples).items():
         models = fit_all(train, **how)
+        if name.startswith("modules, part"):
+            held["grid"] += [(models["grid"].score(one.rows), one.right) for one in with_beat(test)]
+            held["bar"] += [
+                (models["bar"].score(one.bar_rows), np.arange(len(BARS)) == one.bar) for one in test if one.bar >= 0
+            ]
         kind = name if "from" in name else "modules, from other packages too"
         gathered.setdefault(kind, []).append(try_on(models, test))
-    totals = {}
     for kind, parts in gathered.items():
         results = np.concatenate(parts)
-        totals[kind] = np.nanmean(results, axis=0)
-        print(
-            f"{kind:32s} {np.isfinite(results[:, 0]).sum():6d} " + " ".join(f"{value:6.3f}" for value in totals[kind])
-        )
-    return totals
+        means = np.nanmean(results, axis=0)
+        print(f"{kind:32s} {np.isfinite(results[:, 0]).sum():6d} " + " ".join(f"{value:6.3f}" for value in means))
+    return {name: _temper(answers) for name, answers in held.items() if answers}
+
+
+def _temper(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """What to divide scores by, so that the right rivals are likeliest."""
+
+    def surprise(temper: float) -> float:
+        return -sum(float(np.log(softmax(scores / temper)[right].sum() + 1e-12)) for scores, right in answers)
+
+    return float(min(np.geomspace(0.5, 8, 60), key=surprise))
 
 
 def try_on(models: dict[str, Model], examples: Iterable[Example]) -> np.ndarray:

@@ -25,7 +25,7 @@ SILENT_DBFS = -80.0
 _PIECE = 16_384
 EARLY_S = 0.0006
 """By how much the curve of attacks peaks before them, in the median over made-up music; it is put right."""
-_AROUND_S, _APART_S = 0.1, 0.045
+_AROUND_S, _APART_S, _SAME_S = 0.1, 0.045, 0.02
 
 
 def onset_curves(features: Features) -> np.ndarray:
@@ -33,13 +33,12 @@ def onset_curves(features: Features) -> np.ndarray:
 
     All zero for silence.
     """
-    power, centres = features.power, features.centres_hz
+    power = features.power
     frames = len(power)
     if features.peak < 10 ** (SILENT_DBFS / 20):
         return np.zeros((3, frames), np.float32)
     loud = np.percentile(power[:: max(1, frames // 4000)], 95, axis=0)
     floor = (np.maximum(loud, loud.max() * 1e-4) * 10 ** (-DEPTH_DB / 10)).astype(np.float32) + np.float32(1e-14)
-    thirds = (centres < LOW_HZ, (centres >= LOW_HZ) & (centres < HIGH_HZ), centres >= HIGH_HZ)
     curves = np.zeros((3, frames), np.float32)
     for start in range(0, frames, _PIECE):
         before = min(start, LAG)
@@ -49,7 +48,7 @@ def onset_curves(features: Features) -> np.ndarray:
         rise = level[LAG:] - maximum_filter1d(level[:-LAG], 3, axis=1)
         np.clip(rise, 0, MOST_DB, out=rise)
         at = start - before + LAG
-        for row, third in zip(curves, thirds, strict=True):
+        for row, third in zip(curves, thirds(features), strict=True):
             row[at : at + len(rise)] = rise[:, third].mean(axis=1)
     return _even_out(curves)
 
@@ -84,9 +83,25 @@ def find_onsets(features: Features, curves: np.ndarray) -> Onsets:
         empty = np.zeros(0)
         return Onsets(empty, empty, np.zeros(0, int))
     times = place_attacks(features, places / FRAMES_PER_S)
-    order = np.argsort(times, kind="stable")
-    strength = total[places][order].astype(np.float64)
-    return Onsets(times[order], strength / strength.max(), curves[:, places].argmax(axis=0)[order])
+    strength = total[places].astype(np.float64)
+    # Two rises of one attack are one onset: the stronger.
+    order = np.lexsort((-strength, np.round(times, 4)))
+    order = order[np.diff(times[order], prepend=-1) > _SAME_S]
+    return Onsets(times[order], strength[order] / strength.max(), _loudest_band(features, places[order]))
+
+
+def _loudest_band(features: Features, places: np.ndarray) -> np.ndarray:
+    """In which third power rises most at frames, each octave alike: int ``(n,)``."""
+    last = len(features.power) - 1
+    risen = features.power[np.minimum(places + 2, last)] - features.power[np.maximum(places - 3, 0)]
+    tilted = risen * (features.centres_hz / 1000).astype(np.float32)
+    return np.stack([tilted[:, third].sum(axis=1) for third in thirds(features)]).argmax(axis=0)
+
+
+def thirds(features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which bands are low, mid and high, bool ``(bands,)`` each."""
+    centres = features.centres_hz
+    return centres < LOW_HZ, (centres >= LOW_HZ) & (centres < HIGH_HZ), centres >= HIGH_HZ
 
 
 def attack_curve(features: Features) -> np.ndarray:
@@ -96,15 +111,19 @@ def attack_curve(features: Features) -> np.ndarray:
     before, in all and in the highs, added.
     """
     attacks = features.attacks
-    width = 4
-    total = np.concatenate([np.zeros((1, 2)), np.cumsum(attacks, axis=0, dtype=np.float64)])
-    count = len(attacks)
-    here = np.arange(count + 1)
-    after = total[np.minimum(here + width, count)] - total
-    before = total - total[np.maximum(here - width, 0)]
+    count, width = len(attacks), 4
     floor = width * (np.percentile(attacks, 99, axis=0) * 1e-4 + 1e-12)
-    rise = 10 * np.log10((after + floor) / (before + floor))
-    return np.maximum(rise, 0).sum(axis=1).astype(np.float32)
+    curve = np.zeros(count + 1, np.float32)
+    for start in range(0, count + 1, 4 * _PIECE):
+        first = max(0, start - width)
+        part = attacks[first : start + 4 * _PIECE + width]
+        total = np.concatenate([np.zeros((1, 2)), np.cumsum(part, axis=0, dtype=np.float64)])
+        here = np.arange(start - first, min(count + 1, start + 4 * _PIECE) - first)
+        after = total[np.minimum(here + width, len(part))] - total[here]
+        before = total[here] - total[np.maximum(here - width, 0)]
+        rise = 10 * np.log10((after + floor) / (before + floor))
+        curve[first + here] = np.maximum(rise, 0).sum(axis=1)
+    return curve
 
 
 def place_attacks(features: Features, times_s: np.ndarray, within_s: float = 0.025) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 MODELS = Path(__file__).with_name("models.npz")
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,16 @@ class Model:
     trees: Trees
     tree_share: float
     """How much of the trees is added."""
+    temper: float = 1.0
+    """What scores are divided by, so that probabilities are as often right as they say."""
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Log-odds-like scores of rival hypotheses, ``(n, traits)`` to ``(n,)``."""
         return self._score(contrast(rows))
+
+    def chances(self, rows: np.ndarray, handicap: np.ndarray | float = 0.0) -> np.ndarray:
+        """Probabilities of rivals, ``(n, traits)`` to ``(n,)``; `handicap` is added to their scores."""
+        return softmax(self.score(rows) / self.temper + handicap)
 
     def chance(self, row: np.ndarray) -> float:
         """Probability that one question is to be answered with yes, from ``(traits,)``."""
@@ -99,7 +105,15 @@ def _unpack(stored: dict[str, np.ndarray], name: str) -> Model:
         **{key: part[key] for key in ("roots", "trait", "threshold", "left", "right", "value")},
         depth=int(part["depth"]),
     )
-    return Model(part["mean"], part["scale"], part["weights"], float(part["bias"]), trees, float(part["tree_share"]))
+    return Model(
+        part["mean"],
+        part["scale"],
+        part["weights"],
+        float(part["bias"]),
+        trees,
+        float(part["tree_share"]),
+        float(part["temper"]),
+    )
 
 
 def pack(models: dict[str, Model]) -> dict[str, np.ndarray]:
@@ -113,6 +127,7 @@ def pack(models: dict[str, Model]) -> dict[str, np.ndarray]:
             f"{name}.weights": model.weights.astype(np.float32),
             f"{name}.bias": np.array(model.bias, np.float32),
             f"{name}.tree_share": np.array(model.tree_share, np.float32),
+            f"{name}.temper": np.array(model.temper, np.float32),
             f"{name}.depth": np.array(trees.depth),
             f"{name}.roots": trees.roots.astype(np.int32),
             f"{name}.trait": trees.trait.astype(np.int16),

@@ -20,7 +20,7 @@ from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
 from handlers.audio.grid.pulse import describe_pulse
-from handlers.audio.grid.ranking import load_models, softmax
+from handlers.audio.grid.ranking import load_models
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb, find_tempi
 from handlers.audio.grid.traits import Cells, cut_cells, describe, gather_material
 
@@ -109,18 +109,19 @@ def find_grid_in(
     pulse(0.2)
     clock = moving_clock(combined(curves))
     curve = clock.straighten(combined(curves)) if clock else combined(curves)
-    hypotheses, rows, cells = hypothesise(features, curves, curve, lowest, highest, clock)
+    hypotheses, rows, cut = hypothesise(features, curves, curve, lowest, highest, clock)
     if not hypotheses:
         return no_beat(onsets, 1.0)
     pulse(0.6)
     models = load_models()
-    scores = models["grid"].score(rows)
+    handicap: np.ndarray | float = 0.0
     if first_downbeat_s is not None:
-        scores = scores + _through(hypotheses, first_downbeat_s if clock is None else clock.unwarp(first_downbeat_s))
-    chances = softmax(scores)
+        handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
+    chances = models["grid"].chances(rows, handicap)
     best = int(np.argmax(chances))
     won = hypotheses[best]
-    sure = models["beat"].chance(describe_pulse(curve, Comb(curve), won.lattice.tempo_bpm, cells[best]))
+    cells = cut(won.lattice)
+    sure = models["beat"].chance(describe_pulse(curve, Comb(curve), won.lattice.tempo_bpm, cells))
     if sure < (LEAST_STATED if tempo_bpm is not None else 0.5):
         return no_beat(onsets, 1 - sure)
     beats_s, number = _place(features, won, clock)
@@ -133,7 +134,7 @@ def find_grid_in(
     if len(beats_s) < 2:
         return no_beat(onsets, 0.5)
     pulse(0.9)
-    bar_chances = softmax(models["bar"].score(describe_bars(cells[best], won.beat)))
+    bar_chances = models["bar"].chances(describe_bars(cells, won.beat))
     allowed = np.array([meter in (None, bar.meter) for bar in BARS])
     bar = BARS[int(np.argmax(np.where(allowed, bar_chances, -1)))]
     first = (bar.first - int(number[0])) % bar.beats
@@ -166,8 +167,8 @@ def hypothesise(
     lowest_bpm: float,
     highest_bpm: float,
     clock: Clock | None = None,
-) -> tuple[list[Hypothesis], np.ndarray, list[Cells]]:
-    """Return every grid that may be, its traits, and the recording cut by it.
+) -> tuple[list[Hypothesis], np.ndarray, Callable[[Lattice], Cells]]:
+    """Return every grid that may be, its traits, and what cuts the recording by a lattice.
 
     Parameters
     ----------
@@ -182,20 +183,18 @@ def hypothesise(
 
     Returns
     -------
-    hypotheses, rows, cells
-        The n hypotheses, their traits ``(n, traits)``, and a cut recording for each.
+    hypotheses, rows, cut
+        The n hypotheses, their traits ``(n, traits)``, and what cuts the recording by the lattice of one.
     """
     tempi, fit = find_tempi(curve, lowest_bpm=lowest_bpm, highest_bpm=highest_bpm)
+    material, warp = gather_material(features, curves), clock.warp if clock else unwarped
     if not len(tempi):
-        return [], np.zeros((0, 0)), []
-    material = gather_material(features, curves)
-    hypotheses, rows, cells = [], [], []
+        return [], np.zeros((0, 0)), lambda lattice: cut_cells(material, lattice, warp)
+    hypotheses, rows = [], []
     for lattice in lay_lattices(curve, tempi, fit):
-        cut = cut_cells(material, lattice, clock.warp if clock else unwarped)
-        rows.append(describe(cut, lattice))
+        rows.append(describe(cut_cells(material, lattice, warp), lattice))
         hypotheses += [Hypothesis(lattice, beat) for beat in lattice.beats]
-        cells += [cut] * len(lattice.beats)
-    return hypotheses, np.concatenate(rows), cells
+    return hypotheses, np.concatenate(rows), lambda lattice: cut_cells(material, lattice, warp)
 
 
 def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np.ndarray, np.ndarray]:

@@ -111,7 +111,7 @@ def cut_cells(material: Material, lattice: Lattice, warp: Warp) -> Cells:
         twelfths=np.stack([fine[:-1].mean(axis=2), fine[:-1, :, 0]], axis=2),
         timbre=_read(material.timbre, points * FRAMES_PER_S + 0.5) / np.diff(points).mean(),
         notes=_read(material.notes, points * NOTE_FRAMES_PER_S + 0.5) / np.diff(points).mean(),
-        start=float((np.interp(material.start_s, points, np.arange(len(points)))))
+        start=float(np.interp(material.start_s, points, np.arange(len(points))))
         if material.start_s > points[0]
         else (material.start_s - points[0]) / (points[1] - points[0]),
         points_s=points,
