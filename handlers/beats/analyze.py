@@ -200,9 +200,8 @@ def _export(item: int, file: InputFile, exports: list[Export], result: Result, c
         if export in NEED_BEATS and len(result.beats) < 2:
             context.warn(f"{file.label}: no beat was found, so there is nothing to export as {export}")
             continue
-        folder = context.workdir / f"{item}-{export}"
-        folder.mkdir()
-        for label, path in write_export(export, result, file, folder, lambda done: context.check_cancelled()).items():
+        written = write_export(export, result, file, context.workdir, item, lambda done: context.check_cancelled())
+        for label, path in written.items():
             context.emit(item, path, "sidecar", label=label)
 
 

@@ -31,7 +31,9 @@ WAV_SUBTYPES = {
 Pulse = Callable[[float], None]
 
 
-def write_export(export: Export, result: Result, file: InputFile, folder: Path, pulse: Pulse) -> dict[str, Path]:
+def write_export(
+    export: Export, result: Result, file: InputFile, folder: Path, item: int, pulse: Pulse
+) -> dict[str, Path]:
     """Write one kind of export; returns its files by label.
 
     Parameters
@@ -40,33 +42,33 @@ def write_export(export: Export, result: Result, file: InputFile, folder: Path, 
         Which; those of `NEED_BEATS` need two beats.
     result
         The analysis of `file`.
-    folder
-        An empty one.
+    folder, item
+        Where the files go, and the number that their names begin with.
     pulse
         Called with the share done, 0..1; may raise to stop.
     """
     match export:
         case "audacity":
-            beats, sections = folder / "audacity-beats.txt", folder / "audacity-sections.txt"
+            beats, sections = folder / f"{item}-audacity-beats.txt", folder / f"{item}-audacity-sections.txt"
             numbered = zip(result.beats, result.bars, result.beats_in_bar, strict=True)
             write_audacity(beats, ((time_s, time_s, f"{bar}.{beat}") for time_s, bar, beat in numbered))
             write_audacity(sections, ((one.start_s, one.end_s, one.name) for one in result.sections))
             return {"audacity-sections": sections} | ({"audacity-beats": beats} if result.beats else {})
         case "rekordbox":
-            path = folder / "rekordbox.xml"
+            path = folder / f"{item}-rekordbox.xml"
             write_rekordbox(path, [_rekordbox_track(result, file)], version=version("drophammer"))
         case "midi":
-            path = folder / "midi.mid"
+            path = folder / f"{item}-midi.mid"
             _write_midi(path, result, file.title)
         case "csv":
-            path = folder / "csv.csv"
+            path = folder / f"{item}-csv.csv"
             write_table(path, _rows(result))
         case "cues":
-            path = folder / "cues.wav"
+            path = folder / f"{item}-cues.wav"
             _copy_as_wav(file.path, path, pulse)
             write_cues(path, list(_cues(result)))
         case "click":
-            path = folder / "click.flac"
+            path = folder / f"{item}-click.flac"
             write_clicks(path, file.path, result.beats, result.downbeats, pulse=pulse)
     return {export: path}
 
