@@ -19,8 +19,8 @@ NO_TREES = Trees(np.zeros(0, int), *(np.zeros(0) for _ in range(5)), depth=0)
 
 
 def fit_ranker(
-    groups: Sequence[np.ndarray], right: Sequence[np.ndarray], weights: np.ndarray, *, penalty: float = 30.0,
-    trees: int = 160, leaves: int = 12, rate: float = 0.08, tree_share: float = 1.0, seed: int = 0,
+    groups: Sequence[np.ndarray], right: Sequence[np.ndarray], weights: np.ndarray, *, penalty: float = 100.0,
+    trees: int = 200, leaves: int = 12, rate: float = 0.08, tree_share: float = 1.0, seed: int = 0,
 ) -> Model:  # fmt: skip
     """Fit a model that ranks rivals.
 
