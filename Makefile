@@ -20,9 +20,9 @@ help:
 demo: setup
 	@./drophammer demo
 
-# The tests of MusicGen run the real libraries, so they are part of what the tests need.
+# The tests of MusicGen run the real libraries, so they are part of what the tests need. Two files at a time.
 test: $(VENV)/.ready-test
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 setup: $(VENV)/.ready
 
