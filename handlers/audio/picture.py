@@ -243,7 +243,7 @@ def _spectrogram(power: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _tints(sections: Sequence[Span], axis: _Axis) -> np.ndarray:
-    """Colour of each column, float32 ``(columns, 3)``; sections of one label share one colour."""
+    """Colour of each column, float32 ``(columns, 3)``; sections whose labels begin with one word share one colour."""
     tints = np.empty((PLOT_WIDTH, 3), np.float32)
     tints[:] = WAVE_COLOUR
     for section, colour in zip(sections, _colours(sections), strict=True):
@@ -252,8 +252,9 @@ def _tints(sections: Sequence[Span], axis: _Axis) -> np.ndarray:
 
 
 def _colours(sections: Sequence[Span]) -> list[tuple[int, int, int]]:
-    order = list(dict.fromkeys(section.label for section in sections))
-    return [SECTION_COLOURS[order.index(section.label) % len(SECTION_COLOURS)] for section in sections]
+    kinds = [section.label.partition(" ")[0] for section in sections]
+    order = list(dict.fromkeys(kinds))
+    return [SECTION_COLOURS[order.index(kind) % len(SECTION_COLOURS)] for kind in kinds]
 
 
 def _thin(times_s: Iterable[float], axis: _Axis, apart_px: float) -> list[float]:
