@@ -51,8 +51,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt | check-python
 	@echo "Setting up $(VENV)/: about 140 MB to fetch, 600 MB on disk, no torch. Once."
 	@$(RUN) -c pass 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	@echo "Compiling librosa's loops, so that no job waits for it: about 20 s. Once."
-	@$(RUN) -m handlers.beats.compile
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready | $(VENV)/.ready-musicgen
