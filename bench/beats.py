@@ -50,6 +50,10 @@ elif name.startswith("essentia"):
         found = tracker(audio)
         return float(found[0]), found[1].tolist(), []
 elif name == "madmom":
+    import collections, collections.abc  # What madmom 0.16 expects of an older Python and numpy.
+    for kind in ("MutableSequence", "Iterable", "Sequence"):
+        setattr(collections, kind, getattr(collections.abc, kind))
+    np.float, np.int, np.complex, np.object = float, int, complex, object
     from madmom.features.downbeats import DBNDownBeatTrackingProcessor, RNNDownBeatProcessor
     network, chain = RNNDownBeatProcessor(), DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
     def track(audio, rate):

@@ -212,7 +212,7 @@ def lock(clock: Clock, curve: np.ndarray) -> Clock:
     """Correct a clock, whose errors add up, by the pulses that can be heard: by up to 0.4 s, hardly at once."""
     pulses = np.arange(0.0, clock.even_s[-1], clock.pulse_s)
     expected = clock.warp(pulses)
-    shift = follow(curve, FRAMES_PER_S, expected, reach_s=0.4, step_s=0.004, stray=0.5)
+    shift = follow(curve, FRAMES_PER_S, expected, reach_s=0.4, step_s=0.004, stray=0.8)
     real = expected + uniform_filter1d(shift, 5, mode="nearest")
     # Time does not stand still, however pulses are heard.
     return replace(clock, even_s=pulses, real_s=_apart(real, 0.3 * clock.pulse_s))
