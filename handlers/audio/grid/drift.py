@@ -18,15 +18,15 @@ from handlers.audio.grid.onsets import EARLY_S
 from handlers.audio.grid.tempi import Comb
 
 WINDOW_S, HOP_S = 9.0, 1.0
-LOWEST_BPM, HIGHEST_BPM, STEP = 55.0, 250.0, 0.006
-GLIDE, JUMP, LEAP = 0.12, 3.0, 0.05
-"""What a step of tempo costs from one window to the next; a jump, and each step of it; in units of the fit's deviation."""
-BAND, BANDS = 0.3, 7
+LOWEST_BPM, HIGHEST_BPM, STEP = 55.0, 220.0, 0.006
+GLIDE, JUMP = 0.12, 3.0
+"""What a step of tempo costs from one window to the next, and a jump to anywhere, in units of the fit's deviation."""
+BAND, BANDS = 0.25, 5
 """A path's tempi are within this (logarithm) of one of so many tempi that fit on the whole."""
 SHORTEST_BEAT_S = 0.15
-GAIN = 1.1
-"""How much better a path must fit than one tempo. Of 60 made-up pieces of one tempo none passed 0.8, of the modules of
-one tempo none 1.1; pieces whose tempo moves by 4 % and more reach 1.3 and more, mostly over 2."""
+GAIN = 1.25
+"""How much better the path must fit than one tempo. Made-up pieces of one tempo: 1.13 at most; whose tempo moves by 4 %
+and more: 1.3 and more, mostly over 2."""
 LEAST_CHANGE = 0.008
 """A path that moves less than this share is one tempo."""
 _TEETH = np.array([1, 2, 3, 4, 6, 8])
@@ -45,8 +45,6 @@ class Clock:
     """Largest over smallest tempo, less one."""
     pulse_s: float
     """Between pulses that can be heard, on the even clock."""
-    fit: float
-    """How well its path fits, in the mean over windows."""
 
     def warp(self, even_s: np.ndarray | float) -> np.ndarray:
         """From times on the even clock to times in the recording."""
@@ -70,8 +68,8 @@ def _through(times: np.ndarray | float, given: np.ndarray, wanted: np.ndarray) -
     return np.where(times > given[-1], wanted[-1] + (times - given[-1]) * slope, inside)
 
 
-def find_clocks(curve: np.ndarray) -> list[Clock]:
-    """Find the even clocks that a recording may have; none for less than two windows.
+def find_clock(curve: np.ndarray) -> Clock | None:
+    """Find the even clock of a recording; None for less than two windows.
 
     Parameters
     ----------
@@ -80,37 +78,33 @@ def find_clocks(curve: np.ndarray) -> list[Clock]:
     """
     centres_s, tempi, fit = tempogram(curve)
     if len(centres_s) < int(WINDOW_S / HOP_S):
-        return []
-    windows = np.arange(len(fit))
-    return [
-        clock_of(centres_s, tempi[path], len(curve) / FRAMES_PER_S, float(fit[windows, path].mean()))
-        for path in paths_of(fit)
-    ]
-
-
-def clock_of(centres_s: np.ndarray, path_bpm: np.ndarray, length_s: float, fit: float) -> Clock:
-    """The clock of a path of tempi, ``(windows,)`` at their centres."""
+        return None
+    path = tempi[_best_of_bands(fit)]
+    length_s = len(curve) / FRAMES_PER_S
     knots = np.concatenate([[0.0], centres_s, [length_s]])
-    pace = np.concatenate([path_bpm[:1], path_bpm, path_bpm[-1:]])
-    middle = float(np.median(path_bpm))
+    pace = np.concatenate([path[:1], path, path[-1:]])
+    middle = float(np.median(path))
     fine = np.arange(0, length_s + 0.25, 0.25)
     speed = np.interp(fine, knots, pace) / middle
     even = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2 * np.diff(fine))])
-    return Clock(even, fine, float(path_bpm.max() / path_bpm.min() - 1), 30 / middle, fit)
+    return Clock(even, fine, float(path.max() / path.min() - 1), 30 / middle)
 
 
-def paths_of(fit: np.ndarray) -> list[np.ndarray]:
-    """The best paths that stay within a band of tempi each, so that they do not leap to a multiple: ``(windows,)`` int."""
+def _best_of_bands(fit: np.ndarray) -> np.ndarray:
+    """The best path that stays within a band of tempi, so that it does not leap to a multiple: ``(windows,)`` int."""
+    mean = fit.mean(axis=0)
     width = round(BAND / STEP)
-    waiting = fit.mean(axis=0)
-    states = len(waiting)
-    paths = []
+    best, found = -np.inf, np.zeros(len(fit), int)
+    waiting = mean.copy()
     for _ in range(BANDS):
         centre = int(np.argmax(waiting))
-        first, last = max(0, centre - width), min(states, centre + width + 1)
+        first, last = max(0, centre - width), min(len(mean), centre + width + 1)
         waiting[max(0, centre - width // 2) : centre + width // 2 + 1] = -1
-        paths.append(first + best_path(fit[:, first:last]))
-    return paths
+        path = first + best_path(fit[:, first:last])
+        total = float(fit[np.arange(len(fit)), path].sum())
+        if total > best:
+            best, found = total, path
+    return found
 
 
 def tempogram(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,14 +140,21 @@ def best_path(fit: np.ndarray) -> np.ndarray:
     """The path through ``(windows, tempi)`` that fits best, by dynamic programming: ``(windows,)`` int."""
     count, states = fit.shape
     gain = fit / (fit.std() + 1e-9)
-    away = np.abs(np.arange(states)[:, None] - np.arange(states))
-    price = np.minimum(GLIDE * away, JUMP + LEAP * away)
+    reach = 8
     total = gain[0].copy()
     came = np.zeros((count, states), np.int32)
+    moves = np.arange(-reach, reach + 1)
+    price = GLIDE * np.abs(moves)
     for number in range(1, count):
-        reached = total - price
-        came[number] = reached.argmax(axis=1)
-        total = reached.max(axis=1) + gain[number]
+        padded = np.pad(total, reach, constant_values=-1e9)
+        near = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1) - price
+        step = near.argmax(axis=1)
+        value = near[np.arange(states), step]
+        origin = np.arange(states) + moves[step]
+        leap = int(np.argmax(total))
+        leaps = total[leap] - JUMP > value
+        came[number] = np.where(leaps, leap, origin)
+        total = np.where(leaps, total[leap] - JUMP, value) + gain[number]
     path = np.zeros(count, int)
     path[-1] = int(np.argmax(total))
     for number in range(count - 1, 0, -1):
@@ -211,7 +212,7 @@ def lock(clock: Clock, curve: np.ndarray) -> Clock:
     """Correct a clock, whose errors add up, by the pulses that can be heard: by up to 0.4 s, hardly at once."""
     pulses = np.arange(0.0, clock.even_s[-1], clock.pulse_s)
     expected = clock.warp(pulses)
-    shift = follow(curve, FRAMES_PER_S, expected, reach_s=0.4, step_s=0.004, stray=0.8)
+    shift = follow(curve, FRAMES_PER_S, expected, reach_s=0.4, step_s=0.004, stray=0.5)
     real = expected + uniform_filter1d(shift, 5, mode="nearest")
     # Time does not stand still, however pulses are heard.
     return replace(clock, even_s=pulses, real_s=_apart(real, 0.3 * clock.pulse_s))
@@ -231,16 +232,11 @@ def moving_clock(curve: np.ndarray) -> Clock | None:
     curve
         Onset strength ``(frames,)`` at `FRAMES_PER_S`.
     """
-    plain = best_fit(curve)
-    best: tuple[float, Clock] | None = None
-    for clock in find_clocks(curve):
-        if clock.change >= LEAST_CHANGE:
-            locked = lock(clock, curve)
-            gain = best_fit(locked.straighten(curve)) / plain
-            merit = gain * clock.fit
-            if gain >= GAIN and (best is None or merit > best[0]):
-                best = merit, locked
-    return best[1] if best else None
+    clock = find_clock(curve)
+    if clock is None or clock.change < LEAST_CHANGE:
+        return None
+    locked = lock(clock, curve)
+    return locked if evidence(curve, locked.straighten(curve)) >= GAIN else None
 
 
 def place_moving(curve: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
@@ -254,11 +250,10 @@ def place_moving(curve: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
     return _apart(placed, SHORTEST_BEAT_S)
 
 
-def best_fit(curve: np.ndarray) -> float:
-    """How well the best tempo of all fits a curve."""
-    comb = Comb(curve)
-    step = min(0.01, comb.finest_bpm)
-    return float(comb.fit(np.arange(LOWEST_BPM, HIGHEST_BPM, step)).max()) + 1e-9
+def evidence(curve: np.ndarray, straight: np.ndarray) -> float:
+    """How much better one tempo fits a straightened curve than the curve as it is, 1 being as well."""
+    tempi = np.arange(LOWEST_BPM, HIGHEST_BPM, 0.01)
+    return float(Comb(straight).fit(tempi).max() / (Comb(curve).fit(tempi).max() + 1e-9))
 
 
 def split(beats_s: np.ndarray, tolerance_s: float = 0.01) -> list[int]:

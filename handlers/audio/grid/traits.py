@@ -57,8 +57,8 @@ def gather_material(features: Features, curves: np.ndarray) -> Material:
 
 
 def first_sound_s(features: Features) -> float:
-    """Where the first sound begins: 40 dB under the loud moments, by differences, so that an offset is no sound."""
-    energy = features.attacks[:, 1]
+    """Where the first sound begins: 40 dB under the loud moments."""
+    energy = features.attacks[:, 0]
     loud = energy > np.percentile(energy, 95) * 1e-4
     return float(np.argmax(loud)) / ATTACKS_PER_S
 
