@@ -10,7 +10,7 @@ with full scale at ±1, levels in dB, loudness in LUFS. Names carry their unit: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,15 @@ class ReferenceMark:
 
 Reference = Annotated[str, Field(min_length=1, max_length=1024), ReferenceMark()]
 """A parameter of this type (or a list of it) names inputs; the daemon resolves it before the handler runs."""
+
+
+@dataclass(frozen=True)
+class FolderMark:
+    """Marks a parameter as a folder on disk (`~/music`, `./loops`) that the handler looks through."""
+
+
+Folder = Annotated[str, Field(min_length=1, max_length=1024), FolderMark()]
+"""A parameter of this type (or a list of it) names folders; the daemon checks that a job may read there."""
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)\s*", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -166,12 +175,30 @@ class InputFile:
     """What the step that made it said about it (tempo_bpm, key, ...); empty for a file from outside."""
     sidecars: Mapping[str, Path] = field(default_factory=dict)
     """Its sidecars by label, such as `grid`."""
+    published: str = ""
+    """Where it will lie in the published folder, for an item of the same job: a relative path with `/`."""
+    published_sidecars: Mapping[str, str] = field(default_factory=dict)
+    """The same of its sidecars, by label."""
 
     @property
     def title(self) -> str:
         """What a track list or a picture calls it: a file by its name without folder and suffix, an item as `beds/3`."""
         named_by_path = self.label.startswith((".", "/", "~")) or Path(self.label).suffix
         return Path(self.label).stem if named_by_path else self.label
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a step with `for_each`: what it was given, how it ended, what it made."""
+
+    row: Mapping[str, Any]
+    """The row it was given, or `id` and `label` of the item."""
+    ok: bool
+    reason: str = ""
+    """Why it failed; empty where it did not."""
+    took_s: float | None = None
+    """Wall time from its start to its end."""
+    items: tuple[InputFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +217,10 @@ class Context(Protocol):
     """Private to this attempt, empty at the start, on the outbox's filesystem."""
     inputs: Mapping[str, list[InputFile]]
     """The files behind each reference of the parameters, keyed by the reference as written."""
+    folders: Mapping[str, Path]
+    """The folder behind each :data:`Folder` of the parameters, links followed, keyed as written."""
+    runs: Mapping[str, Sequence[Run]]
+    """For references to steps with `for_each`: all their runs in order, failed ones included, keyed as written."""
     seed: int
     """0 .. 2**32 - 1. Everything random in the run derives from it."""
     job_id: str
@@ -263,23 +294,32 @@ class Cancelled(HandlerError):
 
 def references(params: Params) -> Iterator[tuple[str, str]]:
     """Yield ``(key, reference)`` for every parameter marked as :data:`Reference`, in order; nested models included."""
+    return _marked(params, ReferenceMark)
+
+
+def folders(params: Params) -> Iterator[tuple[str, str]]:
+    """Yield ``(key, folder)`` for every parameter marked as :data:`Folder`, in order; nested models included."""
+    return _marked(params, FolderMark)
+
+
+def _marked(params: Params, mark: type) -> Iterator[tuple[str, str]]:
     for name, info in type(params).model_fields.items():
         value = getattr(params, name)
-        marked = any(isinstance(mark, ReferenceMark) for mark in info.metadata) or _is_marked(info.annotation)
-        yield from _references(info.alias or name, value, marked)
+        marked = any(isinstance(one, mark) for one in info.metadata) or _is_marked(info.annotation, mark)
+        yield from _texts(info.alias or name, value, marked, mark)
 
 
-def _is_marked(annotation: object) -> bool:
+def _is_marked(annotation: object, mark: type) -> bool:
     metadata = getattr(annotation, "__metadata__", ())
-    return any(isinstance(mark, ReferenceMark) for mark in metadata) or any(map(_is_marked, get_args(annotation)))
+    return any(isinstance(one, mark) for one in metadata) or any(_is_marked(one, mark) for one in get_args(annotation))
 
 
-def _references(key: str, value: object, marked: bool) -> Iterator[tuple[str, str]]:
+def _texts(key: str, value: object, marked: bool, mark: type) -> Iterator[tuple[str, str]]:
     if isinstance(value, Params):
-        for inner, reference in references(value):
-            yield f"{key}.{inner}", reference
+        for inner, text in _marked(value, mark):
+            yield f"{key}.{inner}", text
     elif isinstance(value, list | tuple):
         for index, element in enumerate(value):
-            yield from _references(f"{key}.{index}", element, marked)
+            yield from _texts(f"{key}.{index}", element, marked, mark)
     elif marked and isinstance(value, str):
         yield key, value

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from handlers.contract import Cancelled, InputFile, ItemRecord, Kind
+from handlers.contract import Cancelled, InputFile, ItemRecord, Kind, Run
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class RecordingContext:
     job_name: str = "test"
     step: str = "step"
     models: dict[str, Any] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
     cancel_at: int | None = None
     """Which call of `check_cancelled` cancels, counted from 1."""
     emitted: list[Emitted] = field(default_factory=list)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.contract import InputFile
+from handlers.contract import Folder, InputFile, folders
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,14 @@ from handlers.contract import InputFile
 )
 def test_an_input_is_titled_by_its_file_or_its_reference(label: str, title: str) -> None:
     assert InputFile(Path("x.wav"), label, "0" * 64).title == title
+
+
+def test_folders_are_found_apart_from_references() -> None:
+    class Asked(Params):
+        roots: list[Folder]
+        input: Reference
+
+    asked = Asked(roots=["~/music", "./loops"], input="beds")
+
+    assert list(folders(asked)) == [("roots.0", "~/music"), ("roots.1", "./loops")]
+    assert list(references(asked)) == [("input", "beds")]
