@@ -19,6 +19,8 @@ SHIPPED = (
     "handlers.beats.params:HANDLER",
     "handlers.textures.params:HANDLER",
     "handlers.mix.params:HANDLER",
+    "handlers.archaeology.params:DISCOVER",
+    "handlers.archaeology.params:SELECT",
 )
 ENTRY_POINTS = "drophammer.handlers"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)

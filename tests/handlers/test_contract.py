@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.contract import Folder, InputFile, folders
+from handlers.contract import Folder, InputFile, Params, Reference, folders, references
 
 
 @pytest.mark.parametrize(
