@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from handlers.audio.grid.features import features_of
-from handlers.audio.grid.track import find_grid_in
 from handlers.audio.reader import Reader
 from handlers.contract import InputFile, Invalid
 
 NAMES = {"beats_s": "beats", "downbeats_s": "downbeats", "onsets_s": "onsets"}
 """Lists of times in a grid, and what an analysis calls them, whose own names carry no unit."""
 TRUSTED = 0.5
-"""A heard tempo must be likelier than all others together."""
+"""A tempo must be likelier than all others together, whether heard here or before."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,18 @@ class Grids:
         """The grid of a piece, listening to it if none came with it; `None` where none can be trusted."""
         if self.known(file) is None and file.path not in self._known:
             self._known[file.path] = self._hear(file.path)
-        return self._known[file.path]
+        grid = self._known[file.path]
+        # An analysis says how sure it is; a grid that was rendered or drawn by hand does not, and is right.
+        sure = grid.get("tempo_confidence") if grid else None
+        if grid and (grid.get("has_beat") is False or (sure is not None and sure < TRUSTED)):
+            return None
+        return grid
 
     def _hear(self, path: Path) -> dict[str, Any] | None:
+        # Listening takes scipy and more, half a second to import; most mixes hear nothing.
+        from handlers.audio.grid.features import features_of
+        from handlers.audio.grid.track import find_grid_in
+
         def blocks() -> Iterator[np.ndarray]:
             for block in reader.blocks():
                 self._heed()

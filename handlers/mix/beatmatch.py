@@ -1,19 +1,19 @@
 """Beat-matching: two pieces overlap for some bars, downbeat on downbeat, while the tempo of one becomes that of the other.
 
 Only the overlap is stretched; before and after it both pieces are their own samples. Inside it every beat of either
-piece is moved to a common beat, whose distance goes from the leaving piece's to the entering piece's. The bass changes
-hands on a downbeat in the middle, so that two kicks never add up.
+piece is moved to a common beat, whose distance goes from the leaving piece's to the entering piece's, or stays the
+leaving piece's. The bass changes hands on a downbeat in the middle, so that two kicks never add up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.signal import firwin, oaconvolve
 
 from handlers.audio.crossfade import gains
+from handlers.audio.crossover import lows, reach
+from handlers.audio.formats import BLOCK
 from handlers.audio.stretch import JOIN_S, MARGIN_S, warp
 from handlers.mix.bars import Bars
 
@@ -23,7 +23,6 @@ PHRASES = ((16, 8.0), (8, 6.0), (4, 3.0))
 """A piece is best left at a bar that begins a phrase of so many: worth as much as so many bars of it, ..."""
 GIVEN_UP = 1 / 8
 """... but no more of the piece is given up for it than this share: a short passage ends with what it leads to."""
-CROSSOVER_HZ = 180.0
 SWAP_BEATS = 0.25
 """How long the bass takes to change hands, before its downbeat."""
 
@@ -47,7 +46,7 @@ class Match:
         return round(self.target[-1])
 
 
-def match(leaving: Bars, entering: Bars, bars: int, *, earliest: float) -> Match | str:
+def match(leaving: Bars, entering: Bars, bars: int, *, earliest: float, hold: bool = False) -> Match | str:
     """Find where two pieces overlap.
 
     Parameters
@@ -58,6 +57,8 @@ def match(leaving: Bars, entering: Bars, bars: int, *, earliest: float) -> Match
         Length of the overlap in bars of the leaving piece.
     earliest
         The leaving piece plays on its own at least to this sample of it.
+    hold
+        The overlap keeps the leaving piece's tempo, instead of going over into the other's.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def match(leaving: Bars, entering: Bars, bars: int, *, earliest: float) -> Match
         return f"its tempo is {100 * (ratio - 1):+.1f} % away, more than the {100 * REACH:g} % that may be stretched"
     beats = len(out) - 1
     blend = (np.arange(beats) + 0.5) / beats
-    steps = np.diff(out) * (1 - blend) + np.diff(into) * blend
+    steps = np.diff(out) if hold else np.diff(out) * (1 - blend) + np.diff(into) * blend
     target = np.concatenate([[0.0], np.cumsum(steps)])
     middle = leaving.downbeats[begin + (bars + 1) // 2] - leaving.downbeats[begin]
     return Match(tuple(out), tuple(into), tuple(target), float(target[middle]))
@@ -136,13 +137,19 @@ def overlap(
     first = span_of(found.entering, sample_rate)[0]
     own = entering[:, : round(found.entering[-1]) - first][:, -join:]
     into[:, -join:] = into[:, -join:] * fade_out + own * fade_in
-    down, up = gains(found.frames, "equal_power")
-    if not bass_swap:
-        return out * down + into * up
-    low_out, low_into = _lows(out, sample_rate), _lows(into, sample_rate)
-    swap = round(SWAP_BEATS * found.frames / (len(found.target) - 1))
-    handed = np.clip((np.arange(found.frames) - found.swap + swap) / swap, 0.0, 1.0).astype(np.float32)
-    return (out - low_out) * down + (into - low_into) * up + low_out * (1 - handed) + low_into * handed
+    mixed = np.empty_like(out)
+    for start in range(0, found.frames, BLOCK):
+        span = slice(start, min(start + BLOCK, found.frames))
+        down, up = gains(found.frames, start=start, count=span.stop - start)
+        mixed[:, span] = out[:, span] * down + into[:, span] * up
+        if bass_swap:
+            # The lows follow a curve of their own instead: what that is more or less than the other is added.
+            swap = SWAP_BEATS * found.frames / (len(found.target) - 1)
+            place = np.arange(span.start, span.stop)
+            handed = np.clip((place - found.swap + swap) / swap, 0.0, 1.0).astype(np.float32)
+            mixed[:, span] += _lows(out, span, sample_rate) * (1 - handed - down)
+            mixed[:, span] += _lows(into, span, sample_rate) * (handed - up)
+    return mixed
 
 
 def _onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -154,12 +161,8 @@ def _onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate
     return warp(span, sample_rate, [point - first for point in points], found.target)
 
 
-@lru_cache(maxsize=4)
-def _low_pass(sample_rate: int) -> np.ndarray:
-    # A tenth of a second: steep enough to tell a kick from a snare's body, and symmetrical, so that lows and the rest
-    # add up to what they came from.
-    return firwin(2 * round(0.025 * sample_rate) + 1, CROSSOVER_HZ, fs=sample_rate).astype(np.float32)
-
-
-def _lows(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    return oaconvolve(audio, _low_pass(sample_rate)[None], mode="same", axes=1).astype(np.float32)
+def _lows(audio: np.ndarray, span: slice, sample_rate: int) -> np.ndarray:
+    first = max(0, span.start - reach(sample_rate))
+    return lows(audio[:, first : span.stop + reach(sample_rate)], sample_rate)[:, span.start - first :][
+        :, : span.stop - span.start
+    ]

@@ -1,12 +1,13 @@
 """The samples of a timeline, block by block: never more than one block of two pieces in memory.
 
-Blocks are ``(channels, samples)`` at the mix's rate, before any gain. A blend can be played again: nothing is kept.
+Blocks are ``(channels, samples)`` at the mix's rate, each piece at its own gain, before that of the whole. A blend can be played again: nothing is kept.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from types import TracebackType
 from typing import Literal, Self
 
@@ -17,6 +18,9 @@ from handlers.audio.files import BLOCK, Reader
 from handlers.audio.resample import Resampler, resampled_length
 from handlers.contract import Invalid
 from handlers.mix.beatmatch import overlap, span_of
+from handlers.mix.echo import echo_out, span_after, span_before
+from handlers.mix.joints import Joint
+from handlers.mix.sweep import sweep, window
 from handlers.mix.timeline import Clip, Timeline
 
 Depth = Literal["float32", "float64"]
@@ -43,27 +47,22 @@ def blend(timeline: Timeline, *, depth: Depth = "float32") -> Iterator[np.ndarra
     current = Feed(clips[0], timeline, depth)
     following: Feed | None = None
     try:
-        for index, clip in enumerate(clips):
+        for clip, entering in pairwise([*clips, None]):
             for count in _counts(clip.body):
                 yield current.read(count)
-            if index + 1 == len(clips):
+            if entering is None:
                 break
-            entering, joint = clips[index + 1], clip.joint
-            if joint.match:
+            if clip.joint.kind in _WHOLE:
                 current.close()
-                mixed = _matched(clip, entering, timeline, depth)
-                start = 0
-                for count in _counts(clip.fade_out):
+                mixed = _WHOLE[clip.joint.kind](clip, entering, timeline, depth)
+                for start, count in _spans(clip.fade_out):
                     yield mixed[:, start : start + count]
-                    start += count
                 current = Feed(entering, timeline, depth, entering.body_at)
                 continue
             following = Feed(entering, timeline, depth, entering.body_at - entering.fade_in)
-            start = 0
-            for count in _counts(clip.fade_out):
-                fade_out, fade_in = gains(clip.fade_out, joint.curve, start=start, count=count)
+            for start, count in _spans(clip.fade_out):
+                fade_out, fade_in = _gains(clip.joint, start, count)
                 yield current.read(count) * fade_out + following.read(count) * fade_in
-                start += count
             current.close()
             current, following = following, None
     finally:
@@ -72,18 +71,64 @@ def blend(timeline: Timeline, *, depth: Depth = "float32") -> Iterator[np.ndarra
             following.close()
 
 
+def overlapping(timeline: Timeline, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what the clip of that number and the next have in their overlap, block by block, before any fade."""
+    clip, entering = timeline.clips[index : index + 2]
+    with (
+        Feed(clip, timeline, "float32", clip.body_at + clip.body) as leaving,
+        Feed(entering, timeline, "float32", entering.body_at - entering.fade_in) as following,
+    ):
+        for count in _counts(clip.fade_out):
+            yield leaving.read(count), following.read(count)
+
+
+def _gains(joint: Joint, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    return gains(
+        joint.frames,
+        joint.curve,
+        start=start,
+        count=count,
+        correlation=joint.correlation,
+        fade_out=joint.fade_out,
+        fade_in=joint.fade_in,
+    )
+
+
 def _matched(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
     """The overlap of two pieces on common beats, whole: some bars, at most half a minute or so."""
     found = leaving.joint.match
-    spans = []
-    for clip, points in ((leaving, found.leaving), (entering, found.entering)):
-        first, last = span_of(points, timeline.sample_rate)
-        length = resampled_length(clip.source.info.frames, clip.source.info.sample_rate, timeline.sample_rate)
-        start, stop = max(0, first), min(last, length)
-        with Feed(clip, timeline, depth, start) as feed:
-            span = feed.read(stop - start)
-        spans.append(np.pad(span, ((0, 0), (start - first, last - stop))))
-    return overlap(found, *spans, timeline.sample_rate, bass_swap=leaving.joint.bass_swap)
+    out = _read_span(leaving, timeline, depth, *span_of(found.leaving, timeline.sample_rate))
+    into = _read_span(entering, timeline, depth, *span_of(found.entering, timeline.sample_rate))
+    return overlap(found, out, into, timeline.sample_rate, bass_swap=leaving.joint.bass_swap)
+
+
+def _echoed(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
+    rate, period, stop = timeline.sample_rate, leaving.joint.period, leaving.body_at + leaving.body
+    before, after = span_before(period, rate), span_after(rate)
+    out = _read_span(leaving, timeline, depth, stop - before, stop + after)
+    into = _read_span(entering, timeline, depth, entering.body_at - entering.fade_in, entering.body_at)
+    return echo_out(out, into, period, rate)
+
+
+def _swept(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
+    rate, stop, begin = timeline.sample_rate, leaving.body_at + leaving.body, entering.body_at - entering.fade_in
+    around, frames = window(rate), leaving.fade_out
+    out = _read_span(leaving, timeline, depth, stop - around, stop + frames + around)
+    into = _read_span(entering, timeline, depth, begin - around, begin + frames + around)
+    return sweep(out, into, rate)
+
+
+_WHOLE = {"beatmatch": _matched, "echo_out": _echoed, "filter": _swept}
+"""Overlaps that are made in one go; the others are faded as they are read."""
+
+
+def _read_span(clip: Clip, timeline: Timeline, depth: Depth, first: int, last: int) -> np.ndarray:
+    """A clip's source from one sample to another, silence where it has none."""
+    length = resampled_length(clip.source.info.frames, clip.source.info.sample_rate, timeline.sample_rate)
+    start, stop = min(max(0, first), length), max(0, min(last, length))
+    with Feed(clip, timeline, depth, start) as feed:
+        span = feed.read(stop - start)
+    return span if (start, stop) == (first, last) else np.pad(span, ((0, 0), (start - first, last - stop)))
 
 
 class Feed:
@@ -99,6 +144,7 @@ class Feed:
                 f"(was {info.frames} samples at {info.sample_rate} Hz); leave it alone and run the job again"
             )
         self._channels = timeline.channels
+        self._gain = 10 ** (clip.gain_db / 20)
         self._resampler = (
             Resampler(info.sample_rate, timeline.sample_rate, timeline.channels)
             if info.sample_rate != timeline.sample_rate
@@ -112,10 +158,14 @@ class Feed:
             step = info.sample_rate // math.gcd(info.sample_rate, timeline.sample_rate)
             own = max(0, first * info.sample_rate // timeline.sample_rate - SETTLE) // step * step
             self._reader.seek(own)
-            self.read(first - own * timeline.sample_rate // info.sample_rate)
+            self._next(first - own * timeline.sample_rate // info.sample_rate)
 
     def read(self, frames: int) -> np.ndarray:
-        """Return exactly the next `frames` samples."""
+        """Return exactly the next `frames` samples, at the clip's gain."""
+        block = self._next(frames)
+        return block * block.dtype.type(self._gain) if self._gain != 1.0 else block
+
+    def _next(self, frames: int) -> np.ndarray:
         if self._resampler is None:
             return self._widen(self._reader.read(frames))
         parts = [self._ready]
@@ -143,6 +193,11 @@ class Feed:
         return np.repeat(block, self._channels, axis=0) if block.shape[0] < self._channels else block
 
 
-def _counts(frames: int) -> Iterator[int]:
+def _spans(frames: int) -> Iterator[tuple[int, int]]:
+    """Where each block begins, and how long it is."""
     for start in range(0, frames, BLOCK):
-        yield min(BLOCK, frames - start)
+        yield start, min(BLOCK, frames - start)
+
+
+def _counts(frames: int) -> Iterator[int]:
+    return (count for _, count in _spans(frames))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from handlers.mix.bars import NAMES, Grids, are_times, times_of
-from handlers.mix.timeline import Clip, Joint, Timeline
+from handlers.mix.joints import Joint
+from handlers.mix.timeline import Clip, Timeline
 
 VERSION = 1
 TEMPO_TOLERANCE_BPM = 0.01

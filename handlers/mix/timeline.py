@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
-from handlers.audio.crossfade import Curve
 from handlers.audio.reader import AudioInfo
 from handlers.audio.resample import resampled_length
 from handlers.contract import InputFile, Invalid
 from handlers.mix.bars import Bars
-from handlers.mix.beatmatch import Match, match
-from handlers.mix.params import BARS, DURATION_S, Transition
+from handlers.mix.joints import Joint, Side, join
+from handlers.mix.transitions import Transition
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,6 @@ class Source:
 
     file: InputFile
     info: AudioInfo
-
-
-@dataclass(frozen=True)
-class Joint:
-    """How a piece becomes the next."""
-
-    kind: str = "cut"
-    curve: Curve = "equal_power"
-    bass_swap: bool = True
-    match: Match | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,8 @@ class Clip:
     """Sample of the source that is heard when the fade in is over. From there to the fade out it is its own samples."""
     joint: Joint = Joint()
     """How it becomes the next."""
+    gain_db: float = 0.0
+    """What brings it to the loudness of the others."""
 
     @property
     def body(self) -> int:
@@ -68,6 +61,8 @@ class Clip:
             leaving = np.asarray(self.joint.match.leaving)
             target = np.interp(position, leaving, self.end - self.fade_out + np.asarray(self.joint.match.target))
             moved = np.where(position > leaving[0], np.where(position > leaving[-1], np.inf, target), moved)
+        elif self.joint.kind == "echo_out":
+            moved = np.where(position > self.body_at + self.body, np.inf, moved)
         return moved
 
     @property
@@ -83,8 +78,6 @@ class Timeline:
     clips: tuple[Clip, ...]
     sample_rate: int
     channels: int
-    remarks: tuple[str, ...] = ()
-    """One sentence for every transition that is not as it was asked for."""
 
     @property
     def frames(self) -> int:
@@ -97,12 +90,21 @@ class Timeline:
         form = (self.sample_rate, self.channels)
         return list({c.source.file.path: c.source for c in self.clips if _form(c.source) != form}.values())
 
-    def reigns(self) -> list[tuple[float, float]]:
-        """From when to when each piece is the one that counts, in seconds: a crossfade is split in its middle."""
+    @property
+    def remarks(self) -> list[str]:
+        """One sentence for every transition that is not as it was asked for."""
         return [
-            ((clip.start + clip.fade_in / 2) / self.sample_rate, (clip.end - clip.fade_out / 2) / self.sample_rate)
-            for clip in self.clips
+            f"{clip.joint.asked} from {clip.source.file.label} to {after.source.file.label}: {clip.joint.remark}"
+            for clip, after in pairwise(self.clips)
+            if clip.joint.remark
         ]
+
+    def reigns(self) -> list[tuple[float, float]]:
+        """From when to when each piece is the one that counts, in seconds: an overlap is split in its middle, that of
+        echoes at its start.
+        """
+        handed = [clip.end - clip.fade_out * (1 - clip.joint.handed) for clip in self.clips]
+        return [(first / self.sample_rate, last / self.sample_rate) for first, last in pairwise([0.0, *handed])]
 
     def tracks(self) -> list[dict[str, str | float]]:
         """`label`, `source`, `start_s` and `end_s` of every piece; a crossfade belongs to both."""
@@ -116,6 +118,23 @@ class Timeline:
             for clip in self.clips
         ]
 
+    def transitions(self) -> list[dict[str, str | float]]:
+        """Every transition as it is done: `after` (the piece's number), `kind`, `start_s`, `end_s`; and where that is not
+        what was asked for, `asked` and `because`.
+        """
+        listed = []
+        for number, clip in enumerate(self.clips[:-1], 1):
+            joint = clip.joint
+            found = {"after": number, "kind": joint.kind}
+            found |= {
+                "start_s": round((clip.end - clip.fade_out) / self.sample_rate, 6),
+                "end_s": round(clip.end / self.sample_rate, 6),
+            }
+            if joint.remark:
+                found |= {"asked": joint.asked, "because": joint.remark}
+            listed.append(found)
+        return listed
+
 
 def plan(
     sources: Sequence[Source],
@@ -126,7 +145,7 @@ def plan(
 ) -> Timeline:
     """Lay the sources one after the other, each overlapping the one before as the transition between them says.
 
-    A crossfade takes at most half of either piece, so that no piece fades in and out at once; where that makes it
+    An overlap takes at most half of either piece, so that no piece fades in and out at once; where that makes it
     shorter than asked the timeline says so. It also says where beats could not be matched, and why.
 
     Parameters
@@ -149,59 +168,21 @@ def plan(
     channels = _channels(sources)
     lengths = [resampled_length(source.info.frames, source.info.sample_rate, rate) for source in sources]
     clips: list[Clip] = []
-    sentences: list[str] = []
     start = fade_in = body_at = 0
     for index, source in enumerate(sources):
-        last = index + 1 == len(sources)
-        joint, fade_out, left_at, next_at = Joint(), 0, lengths[index], 0
-        if not last:
-            asked = transitions[index]
-            pair = f"from {source.file.label} to {sources[index + 1].file.label}"
-            if asked.kind == "beatmatch":
-                found = _match(bars[index](rate), bars[index + 1](rate), asked.bars, body_at)
-                if isinstance(found, Match):
-                    joint = Joint("beatmatch", bass_swap=bool(asked.bass_swap), match=found)
-                    fade_out, left_at, next_at = found.frames, round(found.leaving[0]), round(found.entering[-1])
-                else:
-                    sentences.append(f"{asked.kind} {pair}: a crossfade instead, because {found}")
-            if not joint.match and asked.kind != "cut":
-                wanted, sentence = _fade_s(asked, bars[index](rate) if asked.bars else None, rate)
-                if sentence and asked.kind == "crossfade":
-                    sentences.append(f"crossfade {pair}: {sentence}")
-                # A piece that was entered by matched beats has less of it left to fade.
-                room = lengths[index] - max(0, body_at - fade_in)
-                fade_out = min(round(wanted * rate), room // 2, lengths[index + 1] // 2)
-                if fade_out < round(wanted * rate):
-                    sentences.append(
-                        f"crossfade {pair}: {fade_out / rate:.2f} s instead of {wanted:g} s, half of the shorter piece"
-                    )
-                joint = Joint("crossfade", asked.curve or "equal_power")
-                left_at, next_at = lengths[index] - fade_out, fade_out
-        frames = fade_in + left_at - body_at + fade_out
-        clips.append(Clip(source, start, frames, fade_in, fade_out, body_at, joint))
-        start += frames - fade_out
-        fade_in, body_at = fade_out, next_at
-    return Timeline(tuple(clips), rate, channels, tuple(sentences))
-
-
-def _match(leaving: Bars | None, entering: Bars | None, bars: int | None, body_at: int) -> Match | str:
-    for known, which in ((leaving, "before"), (entering, "after")):
-        if known is None:
-            return f"the beats of the piece {which} are not known"
-    # At least a bar of its own between two overlaps.
-    bar = float(np.diff(leaving.beats[leaving.downbeats[:2]])[0])
-    return match(leaving, entering, bars or BARS, earliest=body_at + (bar if body_at else 0.0))
-
-
-def _fade_s(asked: Transition, known: Bars | None, rate: int) -> tuple[float, str | None]:
-    """Length of a crossfade in seconds, and what to say where it cannot be counted in bars."""
-    if not asked.bars:
-        return asked.duration or DURATION_S, None
-    if known is None:
-        return DURATION_S, f"{DURATION_S:g} s instead of {asked.bars} bars: the bars of the piece before are not known"
-    ends = known.beats[known.downbeats]
-    first = max(0, len(ends) - 1 - asked.bars)
-    return float(ends[-1] - ends[first]) / rate, None
+        joint, left_at, next_at = Joint(), lengths[index], 0
+        if index + 1 < len(sources):
+            # A piece that was entered by matched beats may have less than half of it left.
+            room = min(lengths[index] // 2, max(0, lengths[index] - body_at))
+            leaving = Side(lengths[index], partial(bars[index], rate), body_at, room)
+            entering = Side(lengths[index + 1], partial(bars[index + 1], rate))
+            place = join(transitions[index], leaving, entering, rate)
+            joint, left_at, next_at = place.joint, place.left_at, place.next_at
+        frames = fade_in + left_at - body_at + joint.frames
+        clips.append(Clip(source, start, frames, fade_in, joint.frames, body_at, joint))
+        start += frames - joint.frames
+        fade_in, body_at = joint.frames, next_at
+    return Timeline(tuple(clips), rate, channels)
 
 
 def _channels(sources: Sequence[Source]) -> int:

@@ -20,10 +20,10 @@ def parse(**keys: Any) -> MixParams:
     return MixParams.model_validate({"order": ["a", "b"], **keys})
 
 
-def test_defaults_are_four_seconds_of_equal_power_and_wav() -> None:
+def test_defaults_are_four_seconds_that_keep_the_level_and_wav() -> None:
     params = parse()
     transition = params.transition
-    assert (transition.kind, transition.duration, transition.curve) == ("crossfade", 4.0, "equal_power")
+    assert (transition.kind, transition.duration, transition.curve) == ("crossfade", 4.0, "keep_level")
     assert [choice.name for choice in params.formats] == ["wav"]
     assert params.loudness is None and params.ceiling == -1.0
 
@@ -40,6 +40,8 @@ def test_formats_are_names_or_settings() -> None:
         {},
         {"transition": {"kind": "cut"}, "formats": ["wav", {"mp3": {"vbr": 4}}]},
         {"transition": {"duration": "1.5m"}, "loudness": -14, "title": "x"},
+        {"transition": {"kind": "beatmatch"}, "transitions": [{"after": 1, "kind": "echo_out"}], "match": "none"},
+        {"transition": {"fade_out": "8s", "fade_in": 2}, "lossy_ceiling": -2},
     ],
 )
 def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None:
@@ -52,7 +54,13 @@ def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None
     [
         ({"order": []}, "at least 1 item"),
         ({"order": "a"}, "valid list"),
-        ({"transition": {"kind": "wipe"}}, "'cut', 'crossfade' or 'beatmatch'"),
+        ({"transition": {"kind": "wipe"}}, "'cut', 'crossfade', 'beatmatch', 'echo_out' or 'filter'"),
+        ({"transition": {"kind": "filter", "curve": "linear"}}, "a filter has no curve"),
+        ({"transition": {"kind": "echo_out", "bars": 2, "duration": 4}}, "exclude each other"),
+        ({"transition": {"tempo": "hold"}}, "a crossfade has no tempo: remove it, or say kind: beatmatch"),
+        ({"transition": {"duration": 4, "fade_in": 8}}, "fade_in .8 s. is longer than the overlap"),
+        ({"transition": {"bars": 4, "fade_out": 8}}, "fade_out .8 s. and bars .4. exclude each other"),
+        ({"match": "peak"}, "'loudness' or 'none'"),
         ({"transition": {"kind": "beatmatch", "duration": 4}}, "a beatmatch has no duration"),
         ({"transition": {"kind": "crossfade", "bass_swap": True}}, "a crossfade has no bass_swap"),
         ({"transition": {"bars": 4, "duration": 4}}, "exclude each other"),
@@ -62,7 +70,7 @@ def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None
         ({"transition": {"kind": "cut", "curve": "linear"}}, "a cut has no curve"),
         ({"transition": {"duration": 0}}, "greater than 0"),
         ({"transition": {"duration": "4 bars"}}, "is not a time"),
-        ({"transition": {"curve": "s"}}, "'equal_power' or 'linear'"),
+        ({"transition": {"curve": "s"}}, "'keep_level', 'equal_power' or 'linear'"),
         ({"formats": ["m4a"]}, "'m4a' is not a format: one of wav, flac, mp3, ogg"),
         ({"formats": [{"mp3": {"kbps": 192}, "ogg": {}}]}, "names mp3 and ogg: one format per list entry"),
         ({"formats": [{}]}, "names no format"),
