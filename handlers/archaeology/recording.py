@@ -15,7 +15,7 @@ from handlers.audio.formats import PCM_BITS
 from handlers.audio.reader import AudioInfo, Reader, probe
 from handlers.contract import Invalid
 
-ENDS, PLACE, PLACES = 1 << 16, 1 << 12, 16
+ENDS, PLACE, PLACES = 1 << 14, 1 << 12, 16
 """Bytes of the quick hash: of each end, and of each of so many places between."""
 CODECS = {"VORBIS": "vorbis", "OPUS": "opus", "FLOAT": "float", "DOUBLE": "float"}
 BITS = {**PCM_BITS, "FLOAT": 32, "DOUBLE": 64}

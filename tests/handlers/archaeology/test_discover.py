@@ -245,7 +245,11 @@ def test_the_quick_hash_sees_both_ends_the_length_and_places_between(tmp_path: P
     assert len(hashes) == 8
 
 
-@pytest.mark.parametrize("size", [0, 1, 65_536, 131_072, 131_073, 200_000, 131_072 + 16 * 4097])
+WHOLE = 2 * recording.ENDS + recording.PLACES * (recording.PLACE + 1) - 1
+"""The longest file that the quick hash reads whole."""
+
+
+@pytest.mark.parametrize("size", [0, 1, recording.ENDS, 2 * recording.ENDS + 1, WHOLE])
 def test_the_quick_hash_of_a_short_file_sees_every_byte(tmp_path: Path, size: int) -> None:
     path, content = tmp_path / "x", bytearray(size)
     seen = set()
