@@ -23,6 +23,8 @@ LOCAL_S = 6.0
 SILENT_DBFS = -80.0
 """Under this sample peak a recording is silent: the noise of 16-bit dither and less."""
 _PIECE = 16_384
+NEARER = np.array([1.0, 0.75, 0.5, 0.25], np.float32)
+"""What the values of power before and after a moment count, from the nearest on."""
 EARLY_S = 0.0006
 """By how much the curve of attacks peaks before them, in the median over made-up music; it is put right."""
 _AROUND_S, _APART_S, _SAME_S = 0.1, 0.045, 0.02
@@ -108,19 +110,22 @@ def attack_curve(features: Features) -> np.ndarray:
     """How steeply the level rises at each moment, for exact places: float32 ``(values + 1,)`` at `ATTACKS_PER_S`.
 
     Value n belongs to the time ``n / ATTACKS_PER_S``: decibels by which the 6 ms after it are louder than the 6 ms
-    before, in all and in the highs, added.
+    before, the nearest counting most, in all and in the highs, added.
     """
     attacks = features.attacks
-    count, width = len(attacks), 4
-    floor = width * (np.percentile(attacks, 99, axis=0) * 1e-4 + 1e-12)
+    count, width = len(attacks), len(NEARER)
+    # Where little but clicks is heard the 99th percentile is their tail, and the ringing before them would count.
+    loud = np.maximum(np.percentile(attacks, 99, axis=0), 0.03 * attacks.max(axis=0))
+    floor = np.float32(NEARER.sum()) * (loud * 1e-4 + 1e-12).astype(np.float32)
     curve = np.zeros(count + 1, np.float32)
     for start in range(0, count + 1, 4 * _PIECE):
         first = max(0, start - width)
         part = attacks[first : start + 4 * _PIECE + width]
-        total = np.concatenate([np.zeros((1, 2)), np.cumsum(part, axis=0, dtype=np.float64)])
+        padded = np.pad(part, ((width, width), (0, 0)))
         here = np.arange(start - first, min(count + 1, start + 4 * _PIECE) - first)
-        after = total[np.minimum(here + width, len(part))] - total[here]
-        before = total[here] - total[np.maximum(here - width, 0)]
+        # The nearest count most, so that a lone attack's curve has one top and no level stretch before it.
+        after = sum(weight * padded[here + width + step] for step, weight in enumerate(NEARER))
+        before = sum(weight * padded[here + width - 1 - step] for step, weight in enumerate(NEARER))
         rise = 10 * np.log10((after + floor) / (before + floor))
         curve[first + here] = np.maximum(rise, 0).sum(axis=1)
     return curve
