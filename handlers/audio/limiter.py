@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
-from scipy.signal import upfirdn
 
 OVERSAMPLING = 4
 TAPS = 12
@@ -24,9 +22,11 @@ RELEASE_DB_PER_S = 60.0
 """6 dB come back within a tenth of a second: under what is heard as pumping, over what distorts a bass note."""
 MARGIN_DB = 0.04
 """Below the ceiling: what four-fold oversampling misses of a peak, and the gain's own movement adds to it."""
-_PHASES = (np.sinc(np.arange(-24, 25) / OVERSAMPLING) * np.hanning(OVERSAMPLING * TAPS + 1)).astype(np.float32)
+_SINC = np.sinc(np.arange(-24, 25) / OVERSAMPLING) * np.hanning(OVERSAMPLING * TAPS + 1)
 """A sinc under a Hann window, the one that libebur128 measures with: what comes out is measured by it."""
-_CHUNK = 512
+_BETWEEN = np.stack([_SINC[step::OVERSAMPLING][::-1] for step in range(1, OVERSAMPLING)], axis=1).astype(np.float32)
+"""``(TAPS, 3)``: weights of the samples around a gap for the three places in it."""
+_BLOCK = 1 << 15
 
 
 class Limiter:
@@ -77,14 +77,12 @@ class Limiter:
             return part
         # Smoothing looks back by `half` samples: the curve begins there.
         first = max(0, start - half)
-        lowest = minimum_filter1d(demand, 2 * half + 1, mode="nearest")[first:]
+        lowest = _minimum(demand, half)[first:]
         rise = self._slope * np.arange(1, len(lowest) + 1)
         curve = np.minimum(np.minimum(np.minimum.accumulate(lowest - rise), self._released_db) + rise, 0.0)
         if (last := start + count - half - 1 - first) >= 0:
             self._released_db = float(curve[last])
-        width = half + 1
-        smooth = uniform_filter1d(uniform_filter1d(curve, width, mode="nearest"), width, mode="nearest")
-        gain_db = smooth[start - first : start - first + count]
+        gain_db = _mean(_mean(curve, half), half)[start - first : start - first + count]
         self.deepest_db = min(self.deepest_db, float(gain_db.min()))
         return part * (10 ** (gain_db / 20)).astype(audio.dtype)
 
@@ -97,24 +95,43 @@ def true_peaks(audio: np.ndarray, above: float = 0.0) -> np.ndarray:
     audio
         ``(channels, samples)``.
     above
-        Where no sample comes near this value, the samples alone count.
+        What lies between two samples is looked for only where one of them is greater.
 
     Returns
     -------
     peaks
-        ``(samples,)``: of the samples themselves and of the curve through them, within one sample on either side.
+        ``(samples,)`` float32: of the samples themselves and of the curve through them up to the next on either side.
     """
-    samples = audio.shape[1]
-    peaks = np.abs(audio).max(axis=0)
-    loud = np.maximum.reduceat(peaks, np.arange(0, samples, _CHUNK)) > above
-    edges = np.flatnonzero(np.diff(loud, prepend=False, append=False)) * _CHUNK
-    delay = OVERSAMPLING * TAPS // 2
-    for start, stop in edges.reshape(-1, 2):
-        stop = min(stop, samples)
-        begin, end = max(0, start - TAPS), min(samples, stop + TAPS)
-        first = delay + OVERSAMPLING * (start - begin)
-        for channel in audio[:, begin:end]:
-            raised = upfirdn(_PHASES, channel.astype(np.float32, copy=False), OVERSAMPLING)
-            between = np.abs(raised[first : first + OVERSAMPLING * (stop - start)])
-            np.maximum(peaks[start:stop], between.reshape(-1, OVERSAMPLING).max(axis=1), out=peaks[start:stop])
-    return maximum_filter1d(peaks, 3, mode="nearest")
+    peaks = np.zeros(audio.shape[1], np.float32)
+    for channel in audio.astype(np.float32, copy=False):
+        size = np.abs(channel)
+        np.maximum(peaks, size, out=peaks)
+        loud = size > above
+        if not loud.any():
+            continue
+        # The gaps on either side of each loud sample; the window of gap `i` begins at `i` in the padded channel.
+        gaps = np.flatnonzero(loud[:-1] | loud[1:])
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(channel, TAPS // 2 - 1), TAPS)
+        for begin in range(0, len(gaps), _BLOCK):
+            some = gaps[begin : begin + _BLOCK]
+            between = np.abs(windows[some] @ _BETWEEN)
+            highest = np.maximum(np.maximum(between[:, 0], between[:, 1]), between[:, 2])
+            peaks[some] = np.maximum(peaks[some], highest)
+            peaks[some + 1] = np.maximum(peaks[some + 1], highest)
+    return peaks
+
+
+def _minimum(values: np.ndarray, half: int) -> np.ndarray:
+    """The lowest within `half` on either side; van Herk's way, three passes whatever the width."""
+    width, samples = 2 * half + 1, len(values)
+    padded = np.pad(values, (half, half + -(samples + 2 * half) % width), mode="edge").reshape(-1, width)
+    from_left = np.minimum.accumulate(padded, axis=1).ravel()
+    from_right = np.minimum.accumulate(padded[:, ::-1], axis=1)[:, ::-1].ravel()
+    return np.minimum(from_right[:samples], from_left[2 * half : 2 * half + samples])
+
+
+def _mean(values: np.ndarray, half: int) -> np.ndarray:
+    """The mean of `half + 1` neighbours."""
+    before = (half + 1) // 2
+    sums = np.cumsum(np.pad(values, (before + 1, half - before), mode="edge"))
+    return (sums[half + 1 :] - sums[: -half - 1]) / (half + 1)
