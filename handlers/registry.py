@@ -21,6 +21,7 @@ SHIPPED = (
     "handlers.mix.params:HANDLER",
     "handlers.archaeology.params:DISCOVER",
     "handlers.archaeology.params:SELECT",
+    "handlers.archaeology.params:REPORT",
 )
 ENTRY_POINTS = "drophammer.handlers"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
