@@ -31,6 +31,8 @@ STEP_DB = 0.7
 OPENING_DB = -6.0
 """A full first section is an intro all the same if its highs are this far under those of the next."""
 ENERGY_RANGE_DB = 30.0
+LOOP_TURNS, LOOP_BARS = (2, 3, 4), 4
+"""How many stretches may take turns in a loop, and the bars that each has at most."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def name_sections(bars: Bars) -> list[Section]:
     edges = cut(bars.rows)
     # What repeats at once is one section, and so is a build whose second half climbs further.
     edges = _join(edges, _letters(bars, edges))
+    edges = _join_loops(edges, list(zip(_letters(bars, edges), name_functions(bars, edges), strict=True)))
     labels = name_functions(bars, edges)
     edges = _join(edges, [label if label == "build" else str(number) for number, label in enumerate(labels)])
     letters, labels = _letters(bars, edges), name_functions(bars, edges)
@@ -118,6 +121,30 @@ def _join(edges: Sequence[int], names: Sequence[str]) -> list[int]:
         *(edges[number] for number in range(len(names)) if number == 0 or names[number] != names[number - 1]),
         edges[-1],
     ]
+
+
+def _join_loops(edges: Sequence[int], names: Sequence[tuple[str, str]]) -> list[int]:
+    """Join short stretches that take turns and are for the same: a loop of chords, half of which sounds like a section.
+
+    `names` are letter and function of each.
+    """
+    kept, first = [edges[0]], 0
+    while first < len(names):
+        end = first + 1
+        for turn in LOOP_TURNS:
+            last = first + turn
+            while last < len(names) and names[last] == names[last - turn]:
+                last += 1
+            inside = slice(first, last)
+            if (
+                last > max(end, first + turn)
+                and len({function for _, function in names[inside]}) == 1
+                and max(np.diff(edges[first : last + 1])) <= LOOP_BARS
+            ):
+                end = last
+        kept.append(edges[end])
+        first = end
+    return kept
 
 
 def name_repeats(centres: Sequence[np.ndarray]) -> list[str]:

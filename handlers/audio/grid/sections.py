@@ -25,9 +25,9 @@ DEPTH_DB = 20.0
 """Under this below a group's loud bars its level no longer counts: silence is silence."""
 FAINT_DB = 45.0
 """Nor under this below all groups together: what never sounds does not change."""
-LEVEL_DB = 6.0
-PITCH = 3.0
-"""Scales: a row differs by 1 for 6 dB in one group, 1 dB of rises a frame, a third in the roots of pitch classes."""
+LEVEL_DB, RISES_DB, PITCH = 6.0, 0.5, 1.0
+"""Scales: a row differs by 1 for 6 dB in one group, half a dB of rises a frame, or all pitch classes. Chords change inside
+sections too: counted three times as much, on arranged songs one boundary in ten more was wrong."""
 LAG_S = 0.025
 """How far back a rise in level is measured."""
 MOST_DB = 30.0
@@ -38,8 +38,11 @@ LEAD_IN_DB = 40.0
 """What is quieter than this below the loudest frame before the first downbeat is silence."""
 ONSET_FRAMES = 4
 LONGEST_BARS = 64
-SHORT_BARS, SHORT, LAST_ODD = 4, 1.5, 0.3
-"""Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's."""
+SHORT_BARS, SHORT, LAST_ODD, LAST_BAR = 4, 1.5, 0.3, 3.0
+"""Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's; one bar
+alone at the end, where what rings on fades, so many penalties."""
+CLIMB = 8.0
+"""What it costs to take a section for one that changes evenly, as a build or a filter that opens: two changes of level."""
 _PIECE = 8192
 """Frames looked at at once: 71 s."""
 
@@ -111,7 +114,7 @@ def describe_bars(features: Features, notes: Notes, edges_s: np.ndarray) -> Bars
     octaves = (tilted * np.log10(centres / 100)).sum(axis=1) / (tilted.sum(axis=1) + 1e-12) / 2
     return Bars(
         edges_s=np.asarray(edges_s),
-        rows=np.concatenate([levels / LEVEL_DB, rises, PITCH * chroma], axis=1),
+        rows=np.concatenate([levels / LEVEL_DB, rises / RISES_DB, PITCH * chroma], axis=1),
         level_db=10 * np.log10(mean.sum(axis=1) + floor),
         low_db=10 * np.log10(mean[:, centres < 130].sum(axis=1) + floor),
         high_db=10 * np.log10(mean[:, centres >= 2000].sum(axis=1) + floor),
@@ -134,7 +137,7 @@ def _rises(power: np.ndarray, floor: float, lag: int) -> np.ndarray:
 
 
 def cut(rows: np.ndarray) -> list[int]:
-    """Cut bars into stretches that are alike inside.
+    """Cut bars into stretches that stay alike inside, or change evenly.
 
     Parameters
     ----------
@@ -153,17 +156,25 @@ def cut(rows: np.ndarray) -> list[int]:
     penalty = PENALTY + PENALTY_NOISE * noise
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
     squares = np.concatenate([[0.0], np.cumsum((rows**2).sum(axis=1))])
+    numbered = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows * np.arange(bars)[:, None], axis=0)])
     best = np.zeros(bars + 1)
     before = np.zeros(bars + 1, int)
     for end in range(1, bars + 1):
         starts = np.arange(max(0, end - LONGEST_BARS), end)
         lengths = end - starts
-        scatter = squares[end] - squares[starts] - ((sums[end] - sums[starts]) ** 2).sum(axis=1) / lengths
+        total = sums[end] - sums[starts]
+        scatter = squares[end] - squares[starts] - (total**2).sum(axis=1) / lengths
+        # What a straight line through the rows explains of it.
+        slope = numbered[end] - numbered[starts] - (starts + end - 1)[:, None] / 2 * total
+        straight = (slope**2).sum(axis=1) * 12 / (lengths * (lengths**2 - 1.0)).clip(1)
+        scatter -= np.maximum(np.where(lengths >= SHORT_BARS, straight, 0.0) - CLIMB, 0.0)
         # Recordings seldom end with a phrase.
         odd = _oddness(lengths) * (LAST_ODD if end == bars else 1.0) + SHORT * (lengths < SHORT_BARS)
-        total = best[starts] + scatter + penalty * (1 + odd)
-        place = int(np.argmin(total))
-        best[end], before[end] = total[place], starts[place]
+        if end == bars:
+            odd += LAST_BAR * (lengths == 1)
+        cost = best[starts] + scatter + penalty * (1 + odd)
+        place = int(np.argmin(cost))
+        best[end], before[end] = cost[place], starts[place]
     edges = [bars]
     while edges[-1]:
         edges.append(int(before[edges[-1]]))
