@@ -7,6 +7,7 @@ largest of all has large neighbours. The interpolation is libebur128's, so the n
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ POINTS = 400
 """At most so many points of the curve; it has one a second or fewer."""
 NEAR = 0.7
 """Share of the largest peak from which on a sample is looked at: a sine between two such samples is at most 1 / NEAR."""
+SHORT_TERM = 30
+"""Tenths of a second in a short-term window, EBU Tech 3341; its maximum is read as often."""
 _TAPS = 49
 _MODE = MeasurementMode.MODE_I | MeasurementMode.MODE_LRA | MeasurementMode.MODE_M | MeasurementMode.MODE_S
 
@@ -53,6 +56,10 @@ class Levels:
         self._state = pyebur128.R128State(channels, sample_rate, _MODE)
         self._peak = TruePeak(sample_rate)
         self._step = max(1, math.ceil(duration_s / POINTS)) * sample_rate
+        self._tenth = (sample_rate + 5) // 10
+        self._recent: deque[float] = deque(maxlen=SHORT_TERM)
+        self.short_term_max_lufs = -math.inf
+        """The loudest 3 s so far; minus infinity before the first are full."""
         self._taken = 0
         self._curve = Curve([], [], [])
 
@@ -62,10 +69,16 @@ class Levels:
         flat = np.ascontiguousarray(block.T, np.float32)
         start = 0
         while start < len(flat):
-            end = min(len(flat), start + self._step - self._taken % self._step)
+            left = min(self._step - self._taken % self._step, self._tenth - self._taken % self._tenth)
+            end = min(len(flat), start + left)
             self._state.add_frames(flat[start:end].ravel(), end - start)
             self._taken += end - start
             start = end
+            if self._taken % self._tenth == 0:
+                # libebur128 would add up three seconds anew each time; these tenths are added up here.
+                self._recent.append(10 ** (pyebur128.get_loudness_window(self._state, 100) / 10))
+                if len(self._recent) == SHORT_TERM and (mean := sum(self._recent) / SHORT_TERM):
+                    self.short_term_max_lufs = max(self.short_term_max_lufs, 10 * math.log10(mean))
             if self._taken % self._step == 0:
                 self._curve.times_s.append(self._taken / self._rate)
                 self._curve.short_term_lufs.append(pyebur128.get_loudness_shortterm(self._state))

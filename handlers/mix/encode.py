@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from handlers.audio.columns import Columns
-from handlers.audio.files import Reader, Writer, probe
+from handlers.audio.files import Reader, Writer
 from handlers.audio.formats import Encoding
-from handlers.audio.loudness import Loudness, Meter
+from handlers.audio.levels import Levels
+from handlers.audio.loudness import Loudness
 from handlers.contract import Context
 from handlers.mix.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a delivered file is, as a listener's decoder gives it."""
+
+    loudness: Loudness
+    short_term_max_lufs: float
+
+    def facts(self) -> dict[str, float | None]:
+        """As JSON values, rounded to 0.01; `None` where there is no such loudness."""
+        loudest = self.short_term_max_lufs
+        shown = round(loudest, 2) if math.isfinite(loudest) else None
+        return {**self.loudness.facts(), "short_term_max_lufs": shown}
 
 
 def encode(
     blocks: Iterable[np.ndarray],
     timeline: Timeline,
     files: Sequence[tuple[Path, Encoding]],
-    columns: Columns,
+    columns: Columns | None,
     tags: dict[str, str],
-) -> None:
+) -> float:
     """Write every file in one pass over the mix, each encoder in a thread of its own, and fill the picture's columns.
 
     Parameters
@@ -35,10 +52,16 @@ def encode(
     files
         What to write, and how.
     columns
-        Fed with the same audio.
+        Fed with the same audio, if any.
     tags
         Written into every file.
+
+    Returns
+    -------
+    peak
+        The largest sample, full scale 1.
     """
+    peak = 0.0
     with ExitStack() as stack:
         writers = [
             stack.enter_context(Writer(path, timeline.sample_rate, timeline.channels, how=how, tags=tags))
@@ -48,27 +71,36 @@ def encode(
         pool = stack.enter_context(ThreadPoolExecutor(len(writers)))
         for block in blocks:
             pending = [pool.submit(writer.write, block) for writer in writers]
-            columns.feed(block.astype(np.float32, copy=False))
+            peak = max(peak, float(block.max()), -float(block.min()))
+            if columns:
+                columns.feed(block.astype(np.float32, copy=False))
             for written in pending:
                 written.result()
+    return peak
 
 
-def check(files: Sequence[tuple[Path, Encoding]], timeline: Timeline, context: Context) -> Loudness:
-    """Read back what was written: every length exact, and the first file measured whole.
+def measure_files(
+    files: Sequence[tuple[Path, Encoding]], timeline: Timeline, context: Context, *, before_s: float = 0.0
+) -> dict[Path, Measured]:
+    """Read back and measure what was written, every file whole; `before_s` were measured earlier.
 
-    Returns
-    -------
-    loudness
-        Of the first file, as a listener's decoder gives it.
+    Raises
+    ------
+    RuntimeError
+        When one does not have exactly the timeline's length.
     """
-    for path, _ in files:
-        if (found := probe(path).frames) != timeline.frames:
-            raise RuntimeError(f"{path.name} holds {found} samples, planned were {timeline.frames}")
     total_s = timeline.frames / timeline.sample_rate
-    meter = Meter(timeline.sample_rate, timeline.channels)
-    with Reader(files[0][0]) as reader:
-        for block in reader.blocks():
-            context.check_cancelled()
-            meter.feed(block)
-            context.progress("checking", reader.position / timeline.sample_rate, total_s, "s")
-    return meter.result()
+    found = {}
+    whole_s = before_s + len(files) * total_s
+    for number, (path, _) in enumerate(files):
+        levels = Levels(timeline.sample_rate, timeline.channels, total_s)
+        with Reader(path) as reader:
+            if reader.info.frames != timeline.frames:
+                raise RuntimeError(f"{path.name} holds {reader.info.frames} samples, planned were {timeline.frames}")
+            for block in reader.blocks():
+                context.check_cancelled()
+                levels.feed(block)
+                done_s = before_s + number * total_s + reader.position / timeline.sample_rate
+                context.progress("checking", done_s, whole_s, "s")
+        found[path] = Measured(levels.finish()[0], levels.short_term_max_lufs)
+    return found

@@ -1,57 +1,29 @@
-"""The run of a `mix` step: plan, listen once for the level, write every format in one pass, check, deliver.
+"""The run of a `mix` step: plan, listen for the levels, write every format in one pass, measure, deliver.
 
-The mix is rendered twice rather than stored in between: decoding costs less than a measurement, and a three-hour
-mix needs no scratch space. Memory does not grow with the length.
+Memory does not grow with the length.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-import numpy as np
 
 from handlers.audio.columns import Columns
 from handlers.audio.delivery.encode import encoding_of
 from handlers.audio.files import probe
-from handlers.audio.formats import Encoding, check_length, check_rate
-from handlers.audio.limiter import Limiter
-from handlers.audio.loudness import Loudness, Meter, integrated
-from handlers.audio.picture import PLOT_WIDTH, draw_columns
+from handlers.audio.formats import check_length, check_rate
+from handlers.audio.picture import draw_columns
 from handlers.contract import Context, Invalid
 from handlers.mix.bars import Bars, Grids, find_bars
-from handlers.mix.blend import Depth, blend
-from handlers.mix.encode import check, encode
 from handlers.mix.grid import merge_grids, shared_tempo
-from handlers.mix.level import Level, level_towards, level_under
+from handlers.mix.listening import compare_neighbours, match_loudness
+from handlers.mix.master import Master, Mix, Written
 from handlers.mix.outlook import tracklist
-from handlers.mix.params import MixParams, Transition
+from handlers.mix.params import MixParams
 from handlers.mix.timeline import Source, Timeline, plan
+from handlers.mix.transitions import Transition
 
 ITEM = 1
-PEAK_TOLERANCE_DB = 0.05
-"""A lossy file's peaks wander; this much over the ceiling is not worth a warning."""
-
-
-@dataclass(frozen=True)
-class Mix:
-    """One mix, to be played any number of times."""
-
-    timeline: Timeline
-    depth: Depth
-    context: Context
-
-    def play(self, phase: str) -> Iterator[np.ndarray]:
-        """Yield its blocks, telling how far it is and asking whether anyone still wants it."""
-        rate, frames, done = self.timeline.sample_rate, self.timeline.frames, 0
-        for block in blend(self.timeline, depth=self.depth):
-            self.context.check_cancelled()
-            yield block
-            done += block.shape[1]
-            self.context.progress(phase, done / rate, frames / rate, "s")
 
 
 def run(params: MixParams, context: Context) -> None:
@@ -72,32 +44,17 @@ def run(params: MixParams, context: Context) -> None:
     for sentence in timeline.remarks:
         context.warn(sentence)
     _log_conversions(timeline, context)
+    if params.matches_loudness:
+        timeline = match_loudness(timeline, params.loudness, context)
+    timeline = compare_neighbours(timeline, context)
+
     wide = any(source.info.subtype in ("PCM_32", "DOUBLE") for source in sources)
     mix = Mix(timeline, "float64" if wide else "float32", context)
-    cuts = all(clip.joint.kind == "cut" for clip in timeline.clips)
-
-    level = _choose_level(params, mix, cuts)
-    if level.warning:
-        context.warn(level.warning)
-    untouched = cuts and level == Level() and not timeline.converted
-    shared = _shared_subtype(sources) if untouched else None
-    files = [(context.workdir / f"mix.{choice.name}", encoding_of(choice, shared)) for choice in params.formats]
-    columns = Columns(timeline.frames, PLOT_WIDTH)
     title = params.title or context.job_name
-    limiter = Limiter(timeline.sample_rate, params.ceiling, gain_db=level.gain_db)
-    played = mix.play("encoding")
-    if level.limited:
-        played = limiter.run(played)
-    elif level.gain_db:
-        played = (block * block.dtype.type(10 ** (level.gain_db / 20)) for block in played)
-    encode(played, timeline, files, columns, {"title": title, "software": "Drophammer"})
-    measured = check(files, timeline, context)
-    if params.loudness is not None and measured.true_peak_dbtp > params.ceiling + PEAK_TOLERANCE_DB:
-        context.warn(
-            f"ceiling: {files[0][0].suffix[1:]} encoding raised the true peak to {measured.true_peak_dbtp:.1f} dBTP, "
-            f"over {params.ceiling:g}; lower loudness or ceiling, or take a lossless format"
-        )
-    _deliver(mix, grids, files, columns, measured, {"gain_db": level.gain_db, "limiter_db": limiter.deepest_db}, title)
+    tags = {"title": title, "software": "Drophammer"}
+    master = Master(mix, params, _shared_subtype(timeline) if params.loudness is None else None, tags)
+    files = master.run()
+    _deliver(mix, grids, files, master.columns, title)
 
 
 def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
@@ -149,40 +106,14 @@ def _log_conversions(timeline: Timeline, context: Context) -> None:
         )
 
 
-def _choose_level(params: MixParams, mix: Mix, cuts: bool) -> Level:
-    timeline = mix.timeline
-    rate, channels = timeline.sample_rate, timeline.channels
-
-    def listen(gain_db: float) -> float:
-        limiter = Limiter(rate, params.ceiling, gain_db=gain_db)
-        return integrated(limiter.run(mix.play("working")), rate, channels)
-
-    if params.loudness is not None:
-        meter = Meter(rate, channels)
-        for block in mix.play("working"):
-            meter.feed(block)
-        return level_towards(meter.result(), params.loudness, params.ceiling, listen)
-    # Integer samples laid end to end cannot pass full scale; sums, resampled edges and floating point can.
-    integers = all(clip.source.info.subtype.startswith("PCM") for clip in timeline.clips)
-    if cuts and integers and not timeline.converted:
-        return Level()
-    return level_under(max(float(np.abs(block).max()) for block in mix.play("working")), params.ceiling)
+def _shared_subtype(timeline: Timeline) -> str | None:
+    """How all pieces store their samples, where they are laid end to end and nothing is done to them."""
+    untouched = all(clip.joint.kind == "cut" and clip.gain_db == 0.0 for clip in timeline.clips)
+    subtypes = {clip.source.info.subtype for clip in timeline.clips}
+    return subtypes.pop() if untouched and not timeline.converted and len(subtypes) == 1 else None
 
 
-def _shared_subtype(sources: list[Source]) -> str | None:
-    subtypes = {source.info.subtype for source in sources}
-    return subtypes.pop() if len(subtypes) == 1 else None
-
-
-def _deliver(
-    mix: Mix,
-    grids: Grids,
-    files: list[tuple[Path, Encoding]],
-    columns: Columns,
-    measured: Loudness,
-    level: dict[str, float],
-    title: str,
-) -> None:
+def _deliver(mix: Mix, grids: Grids, files: list[Written], columns: Columns, title: str) -> None:
     """Emit sidecars and renditions, then the primary, which makes the item finished."""
     context, timeline = mix.context, mix.timeline
     tracks = timeline.tracks()
@@ -208,24 +139,22 @@ def _deliver(
     )
     context.emit(ITEM, picture, "sidecar", label="picture")
 
-    for path, how in files[1:]:
-        context.emit(ITEM, path, "rendition", format=how.format, subtype=how.subtype)
-    (primary, how), facts = files[0], [clip.source.file.facts for clip in timeline.clips]
+    for file in files[1:]:
+        context.emit(ITEM, file.path, "rendition", **file.facts)
+    primary, facts = files[0], [clip.source.file.facts for clip in timeline.clips]
     shared = {"tempo_bpm": shared_tempo([known.get("tempo_bpm") for known in facts])}
     if len(keys := {known.get("key") for known in facts}) == 1:
         shared["key"] = keys.pop()
     context.emit(
         ITEM,
-        primary,
+        primary.path,
         duration_s=round(timeline.frames / timeline.sample_rate, 6),
         frames=timeline.frames,
         sample_rate=timeline.sample_rate,
         channels=timeline.channels,
-        format=how.format,
-        subtype=how.subtype,
-        **measured.facts(),
-        **{name: round(value, 2) for name, value in level.items()},
+        **primary.facts,
         tracks=tracks,
+        transitions=timeline.transitions(),
         energy_db=columns.energy_db(),
         **{name: value for name, value in shared.items() if value is not None},
     )

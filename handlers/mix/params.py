@@ -38,6 +38,11 @@ class MixParams(Params):
     title: Annotated[str, Field(max_length=200)] | None = None
     """Written into the files' tags; without it the job's name."""
 
+    @property
+    def matches_loudness(self) -> bool:
+        """Whether every piece is brought to one loudness."""
+        return self.match == "loudness" or (self.match is None and self.loudness is not None)
+
     @model_validator(mode="after")
     def _formats_differ(self) -> Self:
         check_formats(self.formats)

@@ -107,13 +107,14 @@ class Timeline:
         return [(first / self.sample_rate, last / self.sample_rate) for first, last in pairwise([0.0, *handed])]
 
     def tracks(self) -> list[dict[str, str | float]]:
-        """`label`, `source`, `start_s` and `end_s` of every piece; a crossfade belongs to both."""
+        """`label`, `source`, `start_s`, `end_s` and `gain_db` of every piece; a crossfade belongs to both."""
         return [
             {
                 "label": clip.source.file.title,
                 "source": clip.source.file.label,
                 "start_s": round(clip.start / self.sample_rate, 6),
                 "end_s": round(clip.end / self.sample_rate, 6),
+                "gain_db": round(clip.gain_db, 2),
             }
             for clip in self.clips
         ]

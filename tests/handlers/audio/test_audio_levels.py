@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyebur128
 import pytest
 
 from handlers.audio.levels import POINTS, Curve, Levels
@@ -48,3 +49,25 @@ def test_a_long_recording_has_no_more_points() -> None:
     _, curve = _levels(np.zeros((1, 3000 * 100), np.float32), rate=100)
     assert POINTS / 2 < len(curve.times_s) <= POINTS
     assert set(curve.momentary_lufs) == {-np.inf}
+
+
+def test_the_loudest_three_seconds_are_found_wherever_they_lie() -> None:
+    audio = noise(12.0, seed=5, level_db=-40)
+    audio[:, 190_000 : 190_000 + 3 * 44_100] *= 10
+    levels = Levels(44_100, 2, 12.0)
+    for start in range(0, audio.shape[1], 30_011):
+        levels.feed(audio[:, start : start + 30_011])
+    loudest = measure(audio[:, 190_000 : 190_000 + 3 * 44_100], 44_100).integrated_lufs
+    assert levels.short_term_max_lufs == pytest.approx(loudest, abs=0.15)  # A tenth of a second may be missed.
+    reference = pyebur128.R128State(2, 44_100, pyebur128.MeasurementMode.MODE_S)
+    read = []
+    for start in range(0, audio.shape[1], 4_410):
+        reference.add_frames(np.ascontiguousarray(audio[:, start : start + 4_410].T).ravel(), 4_410)
+        read.append(pyebur128.get_loudness_shortterm(reference))
+    assert levels.short_term_max_lufs == pytest.approx(max(read), abs=1e-4)
+
+
+def test_less_than_three_seconds_have_no_short_term_loudness() -> None:
+    levels = Levels(44_100, 2, 2.9)
+    levels.feed(noise(2.9))
+    assert levels.short_term_max_lufs == -np.inf

@@ -127,7 +127,7 @@ def test_a_loudness_beyond_reach_is_approached_and_said(mix: Callable[..., Any])
 
 def test_pieces_that_add_up_over_full_scale_are_lowered_not_clipped(mix: Callable[..., Any]) -> None:
     loud = tone(441, 3, level_db=-0.2)
-    context = mix(loud, loud, transition={"duration": 1})
+    context = mix(loud, loud, transition={"duration": 1, "curve": "equal_power"})
     audio, _ = files.read(context.delivered().path)
     assert np.abs(audio).max() == pytest.approx(10 ** (-1 / 20), rel=1e-3)
     assert "would clip" in context.warnings[0]
@@ -197,8 +197,8 @@ def test_sidecars_come_before_the_primary_and_progress_never_falls_back(mix: Cal
         ("sidecar", "tracklist"), ("sidecar", "picture"), ("rendition", ""), ("primary", ""),
     ]  # fmt: skip
     phases = list(dict.fromkeys(phase for phase, *_ in context.progressed))
-    assert phases == ["loading", "working", "encoding", "checking"]
-    for phase in ("working", "encoding", "checking"):
+    assert phases == ["loading", "warming up", "working", "encoding", "checking"]
+    for phase in ("warming up", "working", "encoding", "checking"):
         told = [(done, total) for name, done, total, _ in context.progressed if name == phase]
         assert told == sorted(told) and told[-1][0] == pytest.approx(told[-1][1])
     assert context.cancel_checks > len(context.progressed) / 2
@@ -289,7 +289,7 @@ def test_a_file_that_changes_between_planning_and_reading_is_noticed(tmp_path: P
 
     def overwrite(phase: str, *amounts: Any) -> None:
         recorded(phase, *amounts)
-        if phase == "working":
+        if phase == "encoding":
             sf.write(tmp_path / "b.wav", noise(3).T, RATE)
 
     context.progress = overwrite
