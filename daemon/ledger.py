@@ -7,7 +7,6 @@ Durability is chosen per transaction: `durable=True` flushes the write-ahead log
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,9 +63,9 @@ class Ledger:
             damage = [str(error)]
         if damage:
             raise LedgerError(
-                f"{path}: the ledger is damaged ({'; '.join(damage)}). Move it aside together with its -wal and -shm files; "
-                "put your backup in its place, or start with none; then drop the job files of inbox/accepted/ again "
-                "that have no folder in the outbox."
+                f"{path}: the ledger is damaged ({'; '.join(damage)}). With a backup: ./drophammer restore FOLDER. Without one: "
+                "./drophammer restore --without rebuilds what was published from the outbox; then drop the job files of "
+                "inbox/accepted/ again that have no folder there."
             )
         self.path = path
         self.connection = connection
@@ -133,16 +132,6 @@ class Ledger:
         return self.connection.execute(
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?)", (before, limit)
         ).rowcount
-
-    def backup(self, target: Path) -> None:
-        """Write a consistent copy while the daemon works."""
-        copy = sqlite3.connect(target)
-        try:
-            self.connection.backup(copy)
-        finally:
-            copy.close()
-        with open(target, "rb") as file:
-            os.fsync(file.fileno())
 
     def close(self) -> None:
         self.connection.close()

@@ -185,9 +185,9 @@ class Outbox:
     # --- on the main thread: same-folder renames only ---
 
     def publish(self, job_id: str, state: str) -> Path:
-        """Make a job's folder visible, whole. Doing it again changes nothing."""
+        """Make a job's folder visible, whole. Doing it again changes nothing, and what is done is never replaced."""
         source, target = self.staging / job_id / PUBLISH, self.folder_of(job_id, state)
-        if source.exists():
+        if source.exists() and not (state == "done" and target.exists()):
             if target.exists():  # A failed job that was retried and failed again.
                 os.rename(target, self.staging / job_id / f".old-{os.stat(target).st_ino}")
             make_shared(self.settings, target.parent)  # People clean up failed/ by removing it.

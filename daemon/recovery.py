@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.adoption import adopt, read_manifest
 from daemon.core import Core
 from daemon.jobs import DONE, ENDED, PUBLISHING
 from daemon.lane import WORKER_MARK
@@ -62,8 +63,13 @@ class Recovery:
                 attempt["id"], attempt["run_id"], "interrupted", message="the daemon ended while this ran"
             )
         for job in ledger.rows(f"SELECT id, state FROM jobs WHERE state NOT IN {ENDED}"):
+            folder = self.core.outbox.folder_of(job["id"], DONE)
             if job["state"] == PUBLISHING:
                 self.publication.renames.append(job["id"])
+            elif manifest := read_manifest(folder):
+                # The ledger is older than the outbox: it was put back from a backup.
+                log.warning("published already, by a daemon that this ledger does not know of", job_id=job["id"])
+                adopt(ledger, folder, manifest)
             elif job["state"] != "waiting":
                 self.progress.job_may_be_over(job["id"])
 

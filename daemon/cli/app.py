@@ -43,6 +43,8 @@ PANELS = {
         "schedules": "daemon.cli.schedules:schedules",
         "service": "daemon.cli.service:app",
         "doctor": "daemon.cli.doctor:doctor",
+        "backup": "daemon.cli.backup:backup",
+        "restore": "daemon.cli.backup:restore",
     },
     "Handlers": {
         "do": "daemon.cli.do:do",

@@ -39,6 +39,14 @@ def test_a_job_that_fails_again_replaces_what_it_published_before(outbox: Outbox
     assert folder == outbox.root / "failed" / "job" and (folder / "sound.txt").read_text() == "second"
 
 
+def test_what_is_done_is_never_replaced(outbox: Outbox) -> None:
+    """Not even by a job that a ledger from a backup made again."""
+    for text in ("first", "second"):
+        stage(outbox, "job", text)
+        folder = outbox.publish("job", "done")
+    assert (folder / "sound.txt").read_text() == "first"
+
+
 def test_latest_leads_to_the_newest_job_and_is_never_put_over_a_file_of_ones_own(outbox: Outbox) -> None:
     latest = outbox.root / "latest"
     outbox.point_latest("one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ class BreakableHouse(House):
 
     def count(self, state: str = "done") -> int:
         return self.rows("SELECT count(*) FROM jobs WHERE state = ?", state)[0][0]
+
+    def drophammer(self, *words: str, status: int = 0) -> str:
+        """Run the command as a person does; returns what it printed, on either stream."""
+        done = subprocess.run(
+            [sys.executable, "-m", "daemon", *words], cwd=self.home, env={**self.environment, "COLUMNS": "200"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout
+        return done.stdout
 
     def kill(self) -> None:
         """SIGKILL to the daemon, and wait for its end."""

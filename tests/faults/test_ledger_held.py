@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,7 +74,10 @@ def test_a_ledger_that_is_held_for_good_is_not_called_damaged(tmp_path: Path, mo
     Ledger(path).close()
 
 
-def _damage(ledger: Path) -> None:
+def damage(ledger: Path) -> None:
+    """As a dying disk does it; after what still waits in the write-ahead log was written into the file."""
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = ledger.stat().st_size
     with open(ledger, "r+b") as file:
         for place in range(4096, size, 4096):
@@ -87,12 +90,12 @@ def test_a_damaged_ledger_is_refused_with_what_to_do(house: BreakableHouse) -> N
     house.drop("first.yaml", {"do": "wreck"})
     house.ended("first")
     assert house.stop() == 0
-    _damage(house.state / "ledger.sqlite3")
+    damage(house.state / "ledger.sqlite3")
     before = (house.state / "ledger.sqlite3").read_bytes()
     assert house.start(wait=False).wait(PATIENCE_S) == 2
     said = house.output().splitlines()[-1]
     assert str(house.state / "ledger.sqlite3") in said and "damaged" in said
-    assert "Move it aside" in said and "backup" in said and "inbox/accepted/" in said
+    assert "./drophammer restore FOLDER" in said and "--without" in said and "inbox/accepted/" in said
     assert (house.state / "ledger.sqlite3").read_bytes() == before, "nothing was written to it"
 
 

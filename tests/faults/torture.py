@@ -1,16 +1,23 @@
 """Striking a working daemon at named points and at random times, and counting what came of every job dropped.
 
-The points are seen from outside, in the ledger and in the folders; nothing in the daemon knows of them.
+The points are seen from outside, in the ledger and in the folders; nothing in the daemon knows of them. As a program
+(`make torture ROUNDS=200 SEED=7`, or `HOURS=1`) it goes on as long as asked and prints an account.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import random
+import shutil
 import signal
+import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.conftest import eventually
@@ -80,8 +87,9 @@ class Torture:
             until = time.monotonic() + POINT_COMES_WITHIN_S
             while time.monotonic() < until and self._seen(point) == before:
                 time.sleep(0.0005)
-        self._strike(victim)
-        self.strikes[f"{victim} when {point}"] += 1
+        if victim != "nobody":
+            self._strike(victim)
+            self.strikes[f"{victim} when {point}"] += 1
         self.gate.touch()
         if self.house.process is None:
             self.house.start()
@@ -162,7 +170,102 @@ class Torture:
         wrong += [f"{entry} was left in the inbox" for entry in os.listdir(self.house.inbox) if entry.endswith(".yaml")]
         return wrong
 
+    def tally(self) -> dict[str, int]:
+        """Jobs by how often they were published: by folders in the outbox that hold a manifest, not by the ledger's word."""
+        folders: Counter[str] = Counter()
+        for place in (self.house.outbox, self.house.outbox / "failed"):
+            for manifest in place.glob("*/manifest.json"):
+                if not manifest.parent.is_symlink():
+                    folders[json.loads(manifest.read_bytes())["job"]["name"]] += 1
+        times = Counter(folders[name] for name in self.dropped)
+        return {"once": times[1], "twice": sum(n for count, n in times.items() if count > 1), "lost": times[0]}
+
     def summary(self) -> str:
-        done = self.house.count()
-        return (f"seed {self.seed}: {sum(self.strikes.values())} strikes, {len(self.dropped)} jobs dropped, {done} published once, "
-                f"{len(self.finished)} finished items watched; {dict(self.strikes)}")  # fmt: skip
+        tally = self.tally()
+        return (f"seed {self.seed}: {sum(self.strikes.values())} faults injected, {len(self.dropped)} jobs dropped, {tally['once']} published "
+                f"once, {tally['twice']} twice, {tally['lost']} lost; {len(self.finished)} finished items watched, "
+                f"{self.made_again()} of them made again")  # fmt: skip
+
+    def made_again(self) -> int:
+        made = self._made()
+        return sum(made[item] > times for item, times in self.finished.items())
+
+
+def main() -> int:
+    """Torture a throw-away installation; ends with 1 when the promise broke, and keeps the installation then."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--hours", type=float, help="instead of a number of rounds")
+    parser.add_argument("--calm", action="store_true", help="strike nothing: only see whether anything grows")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="drophammer-torture-"))
+    house = BreakableHouse(folder / "home")
+    house.configure(retention={"events": "60s"})
+    torture = Torture(house, options.seed)
+    print(f"seed {options.seed}; the installation is {house.home}; the daemon's log is {house.home / 'daemon.log'}", flush=True)
+    began, number = time.monotonic(), 0
+    until = began + options.hours * 3600 if options.hours else float("inf")
+    house.start()
+    sizes: list[Size] = []
+    wrong: list[str] = []
+    try:
+        while time.monotonic() < until and not wrong and (options.hours or number < options.rounds):
+            torture.round(torture.random.choice(POINTS), "nobody" if options.calm else torture.random.choice(VICTIMS))
+            number += 1
+            if number % 5 == 0:
+                torture.settle()
+            if number % 20 == 0:
+                eventually(lambda: not os.listdir(house.outbox / ".staging"), "staging is cleared")
+                sizes.append(Size.of(house))
+                wrong = torture.account()
+                print(f"round {number}: {torture.summary()}; {sizes[-1]}", flush=True)
+        torture.settle()
+        eventually(lambda: not os.listdir(house.outbox / ".staging"), "staging is cleared")
+        wrong = torture.account()
+    finally:
+        if house.process is not None:
+            house.process.kill()
+            house.process.wait()
+    for point, times in sorted(torture.strikes.items()):
+        print(f"{times:6} x {point}")
+    print(torture.summary())
+    print(f"{number} rounds in {time.monotonic() - began:.0f} s; at first {sizes[0] if sizes else '-'}, at the end {sizes[-1] if sizes else '-'}")
+    print(*(f"BROKEN: {line}" for line in wrong), sep="\n")
+    if not wrong:
+        shutil.rmtree(folder)
+    return 1 if wrong else 0
+
+
+@dataclass(frozen=True)
+class Size:
+    """What must not grow with time, of a daemon that is at rest."""
+
+    rss_mib: float
+    descriptors: int
+    threads: int
+    ledger_kib: int
+    write_ahead_kib: int
+
+    @classmethod
+    def of(cls, house: BreakableHouse) -> Size:
+        assert house.process is not None
+        process = Path(f"/proc/{house.process.pid}")
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        ledger = house.state / "ledger.sqlite3"
+        wal = ledger.with_name(ledger.name + "-wal")
+        return cls(
+            int(status["VmRSS"].split()[0]) / 1024,
+            len(os.listdir(process / "fd")),
+            int(status["Threads"]),
+            ledger.stat().st_size >> 10,
+            (wal.stat().st_size >> 10) if wal.exists() else 0,
+        )
+
+    def __str__(self) -> str:
+        return (f"{self.rss_mib:.1f} MiB resident, {self.descriptors} descriptors, {self.threads} threads, "
+                f"ledger {self.ledger_kib} KiB + {self.write_ahead_kib} KiB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,7 +14,7 @@ DEAF = re.compile(r"(a+)+$")
 
 
 class WreckParams(Params):
-    input: list[Reference] = []
+    input: Reference | list[Reference] = []
     items: int = 1
     seconds: float = 0.0
     """How long each item takes."""
