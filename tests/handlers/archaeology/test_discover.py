@@ -166,6 +166,16 @@ def test_only_verify_finds_a_truncated_file_that_looks_whole(find: Any, record: 
     assert list(broken(context)) == [name]
 
 
+def test_verify_finds_an_ogg_cut_between_two_of_its_pages(find: Any, record: Any) -> None:
+    record("whole.ogg", audio=noise(3.0, 48_000), rate=48_000)
+    cut = record("cut.ogg", audio=noise(3.0, 48_000), rate=48_000)
+    content = cut.read_bytes()
+    cut.write_bytes(content[: content.rindex(b"OggS")])
+    assert broken(find(verify=True)) == {
+        "cut.ogg": "stops before the end of its stream: the file is truncated; copy it again"
+    }
+
+
 def test_verify_finds_nan(find: Any, record: Any, disk: Path) -> None:
     record("good.wav", subtype="FLOAT")
     audio = tone(440, 0.5, 8000)
@@ -251,15 +261,15 @@ WHOLE = 2 * recording.ENDS + recording.PLACES * (recording.PLACE + 1) - 1
 
 @pytest.mark.parametrize("size", [0, 1, recording.ENDS, 2 * recording.ENDS + 1, WHOLE])
 def test_the_quick_hash_of_a_short_file_sees_every_byte(tmp_path: Path, size: int) -> None:
-    path, content = tmp_path / "x", bytearray(size)
-    seen = set()
-    for place in {None, *range(0, size, max(1, size // 7))}:
-        changed = content.copy()
+    path, seen = tmp_path / "x", set()
+    places = [place for place in (*range(0, size, max(1, size // 7)), recording.ENDS + 5) if place < size]
+    for place in (None, *places):
+        content = bytearray(size)
         if place is not None:
-            changed[place] ^= 1
-        path.write_bytes(changed)
+            content[place] = 1
+        path.write_bytes(content)
         seen.add(recording.hash_content(str(path), size, "quick"))
-    assert len(seen) == len({None, *range(0, size, max(1, size // 7))})
+    assert len(seen) == 1 + len(set(places))
 
 
 @pytest.mark.parametrize(("name", "form"), [("x.csv", "csv"), ("x.json", "json"), ("x.md", "md"), (None, "csv")])
