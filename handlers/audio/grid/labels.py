@@ -22,7 +22,9 @@ In stems of our own, two sections that differ by one quiet part (hats, a lead) a
 5 and more."""
 FULL_DB, LOW_FULL_DB = -2.5, -4.0
 """A full section: at most this far under the loud bars (90th percentile), all bands and below 130 Hz."""
-EMPTY_DB, LOW_EMPTY_DB, FEW_ONSETS = -8.0, -10.0, 0.65
+MID_FULL_DB, HIGH_FULL_DB = -4.0, -8.0
+"""A full first or last section: also no more than this under them from 200 Hz to 2 kHz, and above 2 kHz."""
+EMPTY_DB, LOW_EMPTY_DB, FEW_ONSETS = -8.0, -10.0, 0.7
 """A breakdown: this far under them in all, or below 130 Hz with this share of their onsets."""
 RISE_DB = 4.0
 """A build: highs that climb at least this much from its first to its last quarter."""
@@ -189,10 +191,10 @@ def name_functions(bars: Bars, edges: Sequence[int]) -> list[str]:
     spans = list(zip(edges[:-1], edges[1:], strict=True))
     if len(spans) < 2:
         return [""] * len(spans)
-    full = {name: np.percentile(getattr(bars, name), 90) for name in ("level_db", "low_db", "high_db")}
-    level, low, high = (
+    full = {name: np.percentile(getattr(bars, name), 90) for name in ("level_db", "low_db", "mid_db", "high_db")}
+    level, low, mid, high = (
         np.array([getattr(bars, name)[start:end].mean() - full[name] for start, end in spans])
-        for name in ("level_db", "low_db", "high_db")
+        for name in full
     )
     most = max(float(np.percentile(bars.onsets, 90)), 1e-9)
     onsets = np.array([bars.onsets[start:end].mean() for start, end in spans]) / most
@@ -201,7 +203,11 @@ def name_functions(bars: Bars, edges: Sequence[int]) -> list[str]:
     climbs = rise >= RISE_DB
     # Highs that climb into something louder are a build, however full they are.
     is_full[:-1] &= ~(climbs[:-1] & (level[1:] - level[:-1] >= STEP_DB))
-    is_empty = (level <= EMPTY_DB) | ((low <= LOW_EMPTY_DB) & (onsets <= FEW_ONSETS))
+    # What begins or ends with drums alone only begins or ends.
+    at_ends = np.isin(np.arange(len(spans)), (0, len(spans) - 1))
+    is_full &= ~at_ends | ((mid >= MID_FULL_DB) & (high >= HIGH_FULL_DB))
+    # Many attacks that climb are no rest, however little else there is.
+    is_empty = (level <= EMPTY_DB) & ~(climbs & (onsets > FEW_ONSETS)) | (low <= LOW_EMPTY_DB) & (onsets <= FEW_ONSETS)
     fulls = np.flatnonzero(is_full)
     labels = []
     for number in range(len(spans)):

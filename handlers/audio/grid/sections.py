@@ -59,6 +59,8 @@ class Bars:
     """Mean power over all bands, dB."""
     low_db: np.ndarray
     """The same below 130 Hz."""
+    mid_db: np.ndarray
+    """The same from 200 Hz to 2 kHz."""
     high_db: np.ndarray
     """The same above 2 kHz."""
     onsets: np.ndarray
@@ -117,6 +119,7 @@ def describe_bars(features: Features, notes: Notes, edges_s: np.ndarray) -> Bars
         rows=np.concatenate([levels / LEVEL_DB, rises / RISES_DB, PITCH * chroma], axis=1),
         level_db=10 * np.log10(mean.sum(axis=1) + floor),
         low_db=10 * np.log10(mean[:, centres < 130].sum(axis=1) + floor),
+        mid_db=10 * np.log10(mean[:, (centres >= 200) & (centres < 2000)].sum(axis=1) + floor),
         high_db=10 * np.log10(mean[:, centres >= 2000].sum(axis=1) + floor),
         onsets=rises.mean(axis=1),
         brightness=octaves.clip(0, 1),
