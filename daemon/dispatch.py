@@ -11,7 +11,7 @@ import structlog
 
 from daemon.core import Core
 from daemon.documents.problems import listed
-from daemon.documents.references import FromReference, ReferenceRefused, parse, resolve
+from daemon.documents.references import FromReference, ReferenceRefused, parse, resolve, resolve_folder
 from daemon.execution import Request
 from daemon.jobs import BACKOFF_CEILING_S, ENDED, RUNNING, later, own_name, timestamp
 from daemon.lane import Lane, Worker
@@ -98,6 +98,7 @@ class Dispatch:
             handler=run["handler"],
             params=run["params"],
             inputs=self._inputs(run),
+            folders=self._folders(run),
             completed=self._completed(run["id"]),
             keep=self._kept(run),
             workdir=str(folder),
@@ -145,6 +146,8 @@ class Dispatch:
         """The files behind every reference, as they are at this moment."""
         resolved = {}
         for reference, source in json.loads(run["sources"]).items():
+            if source["kind"] == "folder":
+                continue
             if source["kind"] == "path":
                 resolved[reference] = [self._file(source["path"], reference)]
             elif source["kind"] == "each":
@@ -154,6 +157,17 @@ class Dispatch:
                 earlier = source["kind"] == "from"
                 resolved[reference] = self._named(run, earlier, source["step"], source["item"], reference)
         return resolved
+
+    def _folders(self, run: sqlite3.Row) -> dict[str, dict[str, str]]:
+        """The folders that the run looks through, links followed and checked again."""
+        found: dict[str, dict[str, str]] = {}
+        for written, source in json.loads(run["sources"]).items():
+            if source["kind"] == "folder":
+                try:
+                    found[written] = {"path": str(resolve_folder(source["path"], self.core.settings))}
+                except ReferenceRefused as error:
+                    found[written] = {"path": source["path"], "refused": f"{written} {error}"}
+        return found
 
     def _kept(self, run: sqlite3.Row) -> list[dict[str, Any]]:
         """Items of an earlier job that stand in for some of this run's."""

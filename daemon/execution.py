@@ -17,13 +17,13 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, load
+from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, Run, load
 
 PROGRESS_INTERVAL_S = 0.1
 LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "librosa", "torch", "audiocraft")
@@ -53,6 +53,8 @@ class Request:
     config_dir: str
     cache_dir: str
     umask: int = 0o002
+    folders: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By folder as written: path, links followed, or `refused` with the reason."""
     keep: list[dict[str, Any]] = field(default_factory=list)
     """Items to take over as they are: item, path, label, sha256, facts, kept_from, and `files`, what lies beside the primary."""
 
@@ -79,6 +81,8 @@ class Execution:
     warnings: list[str] = field(default_factory=list)
     hashed: list[dict[str, str]] = field(default_factory=list)
     inputs: Mapping[str, list[InputFile]] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    runs: Mapping[str, Sequence[Run]] = field(default_factory=dict)
 
     passing_errors = frozenset(
         {errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.EMFILE, errno.ENFILE}
@@ -132,6 +136,7 @@ class Execution:
         params = handler.params.model_validate_json(self.request.params)
         function = load(handler.run)
         self.inputs = {name: [self._open(entry) for entry in entries] for name, entries in self.request.inputs.items()}
+        self.folders = {written: _folder(written, entry) for written, entry in self.request.folders.items()}
         for entry in self.request.keep:
             if entry["item"] not in self.completed:
                 self._take_over(entry)
@@ -251,6 +256,14 @@ class Execution:
                 "facts": facts,
             }
         )
+
+
+def _folder(written: str, entry: dict[str, str]) -> Path:
+    if entry.get("refused"):
+        raise Invalid(entry["refused"])
+    if not os.path.isdir(entry["path"]):
+        raise Invalid(f"{written}: there is no folder {entry['path']}; is its drive mounted?")
+    return Path(entry["path"])
 
 
 def _facts(item: int, facts: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import structlog
 from daemon.core import Core
 from daemon.documents import HandlerFault, nearest_file
 from daemon.documents.outlook import ask
-from daemon.documents.references import ReferenceRefused, resolve
+from daemon.documents.references import ReferenceRefused, resolve, resolve_folder
 from daemon.inbox import is_complete
 from daemon.jobs import ENDED, QUEUED, WAITING, slug
 from daemon.progress import Progress
@@ -77,6 +77,8 @@ class Readiness:
             for reference, source in json.loads(step["sources"]).items():
                 if source["kind"] == "path":
                     yield from self._missing_file(source["path"], reference)
+                elif source["kind"] == "folder":
+                    yield from self._missing_folder(source["path"], reference)
 
     def _missing_models(self, job: sqlite3.Row, steps: list[sqlite3.Row]) -> Iterator[str]:
         for step in steps:
@@ -101,6 +103,13 @@ class Readiness:
         except OSError:
             near = nearest_file(Path(path))
             yield f"{reference} is not here" + (f" (the nearest name is {near})" if near else "")
+
+    def _missing_folder(self, path: str, written: str) -> Iterator[str]:
+        try:
+            if not resolve_folder(path, self.core.settings).is_dir():
+                yield f"{written} is not here"
+        except ReferenceRefused as error:
+            yield f"{written} {error}"
 
     def _missing_models_of(self, job: sqlite3.Row, step: sqlite3.Row) -> Iterator[str]:
         handler = self.core.registry.get(step["handler"])

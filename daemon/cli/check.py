@@ -122,7 +122,7 @@ def _missing(document: Document, connection: sqlite3.Connection | None) -> list[
             if finding.kind == "missing" and not (finding.key == "model" and step.fallback)
         ]
         for reference, source in step.sources.items():
-            if source["kind"] == "path" and not Path(source["path"]).exists():
+            if source["kind"] in ("path", "folder") and not Path(source["path"]).exists():
                 near = nearest_file(Path(source["path"]))
                 said.append(f"{reference} is not here{f' (the nearest name is {near})' if near else ''}")
     return list(dict.fromkeys(said))

@@ -20,7 +20,9 @@ from daemon.documents.references import (
     absolute,
     parse,
     resolve,
+    resolve_folder,
 )
+from handlers.contract import folders
 
 if TYPE_CHECKING:
     from daemon.settings_model import Settings
@@ -33,6 +35,8 @@ class Edges:
     needs: list[str] = field(default_factory=list)
     sources: dict[str, AnyReference] = field(default_factory=dict)
     """By reference as written, each once, in order."""
+    folders: list[str] = field(default_factory=list)
+    """As written, each once, in order."""
 
 
 def connect(
@@ -71,6 +75,13 @@ def connect(
             edge.sources.setdefault(text, reference)
             if isinstance(reference, StepReference) and reference.step not in edge.needs:
                 edge.needs.append(reference.step)
+        for key, text in folders(draft.params) if draft.params is not None else ():
+            try:
+                resolve_folder(text, settings, inbox=inbox)
+            except ReferenceRefused as error:
+                report.add(*draft.at(key), f"'{text}' {error}")
+            if text not in edge.folders:
+                edge.folders.append(text)
     return edges
 
 

@@ -48,7 +48,8 @@ class Step:
     """References as written, each once, in order."""
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """What each of `inputs` means, as JSON: ``{"kind": "step" | "from", "step": name, "item": number or None}``,
-    ``{"kind": "each"}``, or ``{"kind": "path", "path": absolute}`` (links not followed: resolve again when it is read)."""
+    ``{"kind": "each"}``, or ``{"kind": "path", "path": absolute}`` (links not followed: resolve again when it is read).
+    Folders that the step looks through stand here too, as ``{"kind": "folder", "path": absolute}``."""
     retries: int | None = None
     timeout_s: float | None = None
     fallback: str | None = None

@@ -11,7 +11,7 @@ from daemon.documents.keys import JobKeys
 from daemon.documents.model import Deliver, Document, ForEach, Step
 from daemon.documents.outlook import HandlerFault, ask, check_items, check_kept, yields
 from daemon.documents.problems import Report, nearest
-from daemon.documents.references import PathReference, parse
+from daemon.documents.references import PathReference, absolute, parse
 from daemon.documents.text import decode
 from daemon.documents.tree import Node
 from daemon.documents.tree import parse as parse_tree
@@ -128,7 +128,10 @@ def _step(draft: Draft, edge: Edges, findings: tuple[Finding, ...], inbox: Path)
         params=draft.params.model_dump(mode="json", by_alias=True),
         needs=tuple(edge.needs),
         inputs=tuple(edge.sources),
-        sources={text: source_of(reference, inbox) for text, reference in edge.sources.items()},
+        sources={
+            **{text: source_of(reference, inbox) for text, reference in edge.sources.items()},
+            **{text: {"kind": "folder", "path": absolute(text, inbox)} for text in edge.folders},
+        },
         retries=draft.keys.retries,
         timeout_s=draft.keys.timeout,
         fallback=draft.keys.fallback,

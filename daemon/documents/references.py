@@ -128,6 +128,30 @@ def resolve(path: str, settings: Settings, *, inbox: Path | None = None) -> Path
     ReferenceRefused
         When it leaves the configured folders, or names the outbox, the configuration or the state.
     """
+    real = _allowed(path, settings, inbox)
+    if os.path.lexists(real) and not stat.S_ISREG(os.lstat(real).st_mode):
+        raise ReferenceRefused("is a folder, not a file" if os.path.isdir(real) else "is not a regular file")
+    return Path(real)
+
+
+def resolve_folder(path: str, settings: Settings, *, inbox: Path | None = None) -> Path:
+    """Follow a path to the folder it means now, and check as :func:`resolve` does. It need not exist yet.
+
+    Raises
+    ------
+    ReferenceRefused
+        As :func:`resolve`, and for what is there and no folder.
+    """
+    if not path.isprintable():
+        raise ReferenceRefused("is not one line of plain text")
+    real = _allowed(path, settings, inbox)
+    if os.path.lexists(real) and not os.path.isdir(real):
+        raise ReferenceRefused("is not a folder")
+    return Path(real)
+
+
+def _allowed(path: str, settings: Settings, inbox: Path | None) -> str:
+    """Where a path leads, links followed, if a job may read there."""
     real = os.path.realpath(absolute(path, inbox or settings.paths.inboxes[0]))
     paths = settings.paths
     for folder, advice in (
@@ -141,11 +165,9 @@ def resolve(path: str, settings: Settings, *, inbox: Path | None = None) -> Path
         where = f"leads to {real}, which is" if os.path.normpath(path) != real else "is"
         raise ReferenceRefused(
             f"{where} outside the folders that jobs may read; to allow it, add to config/drophammer.yaml: "
-            f"roots: [{', '.join([*map(str, settings.roots), os.path.dirname(real)])}]"
+            f"roots: [{', '.join([*map(str, settings.roots), real if os.path.isdir(real) else os.path.dirname(real)])}]"
         )
-    if os.path.lexists(real) and not stat.S_ISREG(os.lstat(real).st_mode):
-        raise ReferenceRefused("is a folder, not a file" if os.path.isdir(real) else "is not a regular file")
-    return Path(real)
+    return real
 
 
 def _inside(real: str, folder: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from handlers.contract import Estimate, Finding, Handler, Params, Reference, Seconds, World
+from handlers.contract import Estimate, Finding, Folder, Handler, Params, Reference, Seconds, World
 from handlers.registry import Registry
 
 
@@ -64,6 +64,7 @@ class LookParams(Params):
 
     input: Reference
     """What is looked at."""
+    below: list[Folder] = []
 
 
 def check_tone(params: ToneParams, world: World) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def test_one_step_mixes_the_jobs_keys_with_its_own(accept: Accept) -> None:
         "do: look\ninput: ./x.wav\nname: k\nseed: 4294967295\npriority: -10\nretries: 2\ntimeout: 90s\ninput_timeout: 2h"
     )
     assert (job.name, job.seed, job.priority, job.input_timeout_s) == ("k", 2**32 - 1, -10, 7200.0)
-    assert (job.steps[0].retries, job.steps[0].timeout_s, job.steps[0].params) == (2, 90.0, {"input": "./x.wav"})
+    assert (job.steps[0].retries, job.steps[0].timeout_s, job.steps[0].params) == (2, 90.0, {"input": "./x.wav", "below": []})
 
 
 def test_steps_feed_each_other_in_the_order_of_the_file(accept: Accept, home: Path) -> None:

@@ -18,6 +18,7 @@ from daemon.documents.references import (
     StepReference,
     parse,
     resolve,
+    resolve_folder,
 )
 from daemon.settings_model import Settings
 from handlers.contract import Estimate
@@ -265,3 +266,34 @@ def test_a_job_that_uses_all_it_makes_has_nothing_unused(accept: Accept) -> None
         == []
     )
     assert unused(accept("do: tone\nstyle: a/b"), ORCHESTRA) == []
+
+
+def test_folders_are_resolved_by_the_same_rules_as_files(home: Path, tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    (home / "config" / "drophammer.yaml").write_text(f"roots: [{music}]\n")
+    configured = settings.load(home)
+    assert resolve_folder(".", configured) == (home / "inbox").resolve()
+    assert resolve_folder(str(music), configured) == resolve_folder(f"{music}/", configured) == music.resolve()
+    assert resolve_folder(f"{music}/not there yet", configured) == music.resolve() / "not there yet"
+    (music / "out").symlink_to("/etc")
+    (music / "x.wav").write_bytes(b"")
+    for folder, reason in (
+        (f"{music}/out", "leads to /etc, which is outside"), ("..", "outside the folders"), ("../outbox", "lies in"),
+        (f"{music}/x.wav", "is not a folder"), ("a\nb", "one line"),
+    ):  # fmt: skip
+        with pytest.raises(ReferenceRefused, match=reason):
+            resolve_folder(folder, configured)
+
+
+def test_a_folder_outside_is_refused_with_the_line_that_would_allow_it(refuse: Refuse, tmp_path: Path) -> None:
+    music = tmp_path.resolve() / "music"
+    assert refuse(f"do: look\ninput: x.wav\nbelow: ['.', '{music}']") == (
+        f"line 3, below.2: '{music}' is outside the folders that jobs may read; "
+        f"to allow it, add to config/drophammer.yaml: roots: [{music}]"
+    )
+
+
+def test_a_folder_is_a_source_and_no_input(accept: Accept, home: Path) -> None:
+    (step,) = accept("do: look\ninput: x.wav\nbelow: [./loops, './loops']").steps
+    assert step.inputs == ("x.wav",)
+    assert {text: source for text, source in step.sources.items() if source["kind"] != "path"} == {"./loops": {"kind": "folder", "path": str(home / "inbox" / "loops")}}
