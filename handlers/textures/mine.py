@@ -1,218 +1,178 @@
-"""The `textures` handler: listens to each recording once, cuts its steadiest regions into loops, delivers what holds.
+"""The `textures` handler: every recording becomes pads, swells, clouds, hiss and flickers, by profile.
 
-Stated behaviour: a recording that is silent, or too short for the shortest pad, is refused with the reason; among
-several it is left out with a warning, and only a step that yields nothing at all is refused. One that is damaged or
-holds NaN is refused. Music without a steady passage still gives its steadiest, with a warning. The seed is not used:
-the same recordings and parameters always give the same pads.
+Stated behaviour. Among several recordings, one that is silent, damaged, truncated, holds NaN or is too short is left out
+with a warning; alone, or where nothing at all comes out, it is refused with the reason. Rates from 8 to 192 kHz and any
+number of channels are kept unless a pack asks for others; a constant offset (DC) is taken out; an hour is read in
+blocks. A texture that does not pass its measures is dropped: the reason stands in `mining.json`, in the log and in a
+warning. Items are numbered by their place in the request, so a dropped one leaves a gap, and a resumed run gives what
+is left its own numbers. The seed is not used: the same recordings and parameters always give the same textures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from handlers.audio import files
-from handlers.audio.delivery.loop_points import write_loop
-from handlers.audio.loop import SLACK_S, choose_start, cut_loop
-from handlers.audio.loudness import measure
-from handlers.audio.picture import clock, draw
-from handlers.audio.reader import AudioInfo, Reader
-from handlers.audio.seam import Seam, measure_seam
+from handlers.audio.delivery.slugs import distinct_slugs
+from handlers.audio.thumbnails import Envelope
 from handlers.contract import Context, InputFile, Invalid
-from handlers.textures.features import Collector
+from handlers.textures.bars import find_bar_s
+from handlers.textures.deliver import Delivery, Origin
+from handlers.textures.making import Dropped, mine
+from handlers.textures.packs import target_of
 from handlers.textures.params import TexturesParams
-from handlers.textures.regions import SILENT_DBFS, UNSTEADY_DB, Choice, Region
+from handlers.textures.profiles import Profile, load_profile
+from handlers.textures.sources import expand, is_catalogue
+from handlers.textures.wanted import (
+    TR8S_FILES,
+    TR8S_MEMORY_S,
+    UNKNOWN_BAR_S,
+    Want,
+    fit_memory,
+    list_wants,
+    needs_bars,
+)
 
-BLOCK = 1 << 18
-"""Samples read at once: 6 s at 44.1 kHz."""
-PEAK_DBTP = -3.0
-TRIES = 8
-"""Regions looked at for each pad before it is given up."""
+Pulse = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Pad:
-    """A loop that holds: where it was cut, and how it measured."""
+class Work:
+    """One recording in one profile."""
 
-    start: int
-    """Its first sample in the recording; its crossfade also uses the `fade` samples before."""
-    length: int
-    fade: int
-    region: Region
-    seam: Seam
+    source: InputFile
+    slug: str
+    profile_name: str
+    profile: Profile
+    first: int
+    """The item of its first texture."""
+    room_s: float
+    """What it may take of a TR-8S's memory."""
 
 
 def run(params: TexturesParams, context: Context) -> None:
-    """Mine every file behind `params.input`; item numbers run on from file to file."""
-    sources = context.inputs.get(params.input)
+    """Mine every recording behind `params.input` or in the catalogue `params.sources`, in every profile."""
+    profiles, sources = _profiles(params, context), _sources(params, context)
+    made_up = distinct_slugs([source.label for source in sources])
+    slugs = [str(source.facts.get("slug") or slug) for source, slug in zip(sources, made_up, strict=True)]
+    room_s = TR8S_MEMORY_S / (len(sources) * len(profiles))
+    reasons: list[str] = []
+    made, first, parts = 0, 1, len(sources) * len(profiles)
+    for number, (source, slug) in enumerate(zip(sources, slugs, strict=True)):
+        for turn, (name, profile) in enumerate(profiles):
+            begun = number * len(profiles) + turn
+
+            def pulse(done: float, begun: int = begun) -> None:
+                context.check_cancelled()
+                context.progress("working", (begun + min(done, 1.0)) / parts * len(sources), len(sources), "files")
+
+            pulse(0.0)
+            try:
+                made += _mine(Work(source, slug, name, profile, first, room_s), params, context, pulse)
+            except Invalid as error:
+                reasons.append(str(error))
+            first += len(list_wants(params, profile, None))
+            pulse(1.0)
+    if not made:
+        raise Invalid("; ".join(dict.fromkeys(reasons)))
+    for reason in dict.fromkeys(reasons):
+        context.warn(reason)
+
+
+def _profiles(params: TexturesParams, context: Context) -> list[tuple[str, Profile]]:
+    try:
+        return [(name, load_profile(context.config_dir, name)) for name in params.profile_names]
+    except ValueError as error:
+        raise Invalid(f"profile: {error}") from error
+
+
+def _sources(params: TexturesParams, context: Context) -> Sequence[InputFile]:
+    sources = context.inputs.get(params.reference)
     if not sources:
-        raise Invalid(f"input: {params.input!r} holds no audio; name a step, an item or a file that is there")
-    item, reasons = 0, []
-    for number, source in enumerate(sources):
-        # The choice is made again for a file whose pads an earlier attempt finished: their numbers follow from it.
-        info = files.probe(source.path)
-        pads = _choose(source, info, params, context, number, len(sources))
-        if isinstance(pads, str):
-            reasons.append(pads)
-            context.progress("working", number + 1, len(sources), "files")
-            continue
-        for index, pad in enumerate(pads, 1):
-            item += 1
-            if item not in context.completed:
-                _deliver(item, pad, source, info, context)
-            context.progress("working", number + 0.6 + 0.4 * index / len(pads), len(sources), "files")
-    if not item:
-        raise Invalid("; ".join(reasons))
-    for reason in reasons:
-        context.warn(reason)
+        raise Invalid(f"input: {params.reference!r} holds no audio; name a step, an item or a file that is there")
+    if params.sources is not None and len(sources) == 1 and is_catalogue(sources[0].path):
+        return expand(sources[0], params.start_index, params.count)
+    return sources
 
 
-def _choose(
-    source: InputFile, info: AudioInfo, params: TexturesParams, context: Context, number: int, total: int
-) -> list[Pad] | str:
-    """The pads of one recording in order of their numbers, or why there are none."""
-    wanted = [
-        (round(params.length_s(pad) * info.sample_rate), round(params.fade_s(pad) * info.sample_rate))
-        for pad in range(params.pads)
-    ]
-    least = min(length + fade for length, fade in wanted)
-    if info.frames < least:
-        return (
-            f"{source.label}: {info.duration_s:.2f} s is too short: the shortest pad needs "
-            f"{least / info.sample_rate:g} s with its crossfade; shorten `durations` or `crossfade`"
-        )
-    choice = _listen(source, info, context, number, total)
-    if choice.loud_db < SILENT_DBFS:
-        return f"{source.label}: is silent (under {SILENT_DBFS:g} dBFS throughout); there is nothing to cut pads from"
-    found: dict[int, Pad] = {}
-    # The longest first: they have the fewest places.
-    order = sorted(range(params.pads), key=lambda pad: -wanted[pad][0])
-    for place, pad in enumerate(order, 1):
-        others = [_span(info, *wanted[other]) for other in order[place:]]
-        if placed := _place(source, info, choice, *wanted[pad], others, context):
-            found[pad] = placed
-    missing = [pad for pad in range(params.pads) if pad not in found]
-    if missing:
-        lengths = ", ".join(f"{params.length_s(pad):g}" for pad in missing)
-        reason = (
-            f"{source.label}: {len(found)} of {params.pads} pads; for those of {lengths} s no place was left that is "
-            "not silent, not used already, and loops well: ask for fewer or shorter ones"
-        )
-        if not found:
-            return reason
-        context.warn(reason)
-    moving = sum(pad.region.cost_db > UNSTEADY_DB for pad in found.values())
-    if moving:
-        context.warn(
-            f"{source.label}: {moving} of {len(found)} pads still move (see their steadiness): the recording has no "
-            "steadier passage of that length; shorter `durations` may find one"
-        )
-    return [found[pad] for pad in sorted(found)]
-
-
-def _listen(source: InputFile, info: AudioInfo, context: Context, number: int, total: int) -> Choice:
-    with Reader(source.path) as reader:
-        collector = Collector(info.sample_rate)
-        for block in reader.blocks(BLOCK):
-            context.check_cancelled()
-            collector.feed(block)
-            context.progress("working", number + 0.5 * reader.position / info.frames, total, "files")
-    return Choice(collector.finish())
-
-
-def _place(
-    source: InputFile, info: AudioInfo, choice: Choice, length: int, fade: int, others: list[int], context: Context
-) -> Pad | None:
-    """The steadiest free region whose loop holds; those that do not are logged with what is wrong."""
-    rate, span = info.sample_rate, _span(info, length, fade)
-    slack = span - length - fade
-    for region in _regions(choice, span, others, context):
-        audio = _read(source, region.start, region.end)
-        begin = choose_start(audio, fade, slack + 1)
-        seam = measure_seam(cut_loop(audio, begin, length, fade), rate, fade)
-        faults = list(seam.faults())
-        if not faults:
-            start = region.start + begin
-            choice.take(start - fade, start + length)
-            return Pad(start, length, fade, region, seam)
-        choice.refuse(region)
-        context.log(
-            f"{source.label}: the region from {region.start / rate:.2f} to {region.end / rate:.2f} s does not loop: "
-            + ", ".join(faults),
-            source=source.label,
-            **seam.facts(),
-        )
-    return None
-
-
-def _span(info: AudioInfo, length: int, fade: int) -> int:
-    """Samples a pad is looked for in: its own, its crossfade's, and what its start may move by."""
-    return min(fade + length + round(SLACK_S * info.sample_rate), max(info.frames, fade + length))
-
-
-def _regions(choice: Choice, samples: int, others: list[int], context: Context) -> Iterator[Region]:
-    for _ in range(TRIES):
-        context.check_cancelled()
-        region = choice.best(samples, others)
-        if region is None:
-            return
-        yield region
-
-
-def _read(source: InputFile, start: int, end: int) -> np.ndarray:
-    """A part of a recording without its DC, which would pass for likeness in the crossfade and for a start far from 0."""
-    with Reader(source.path) as reader:
-        reader.seek(start)
-        audio = reader.read(end - start)
-    return audio - audio.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-
-
-def _deliver(item: int, pad: Pad, source: InputFile, info: AudioInfo, context: Context) -> None:
-    """Write the loop, read it back, and emit what was measured on the file itself."""
-    rate = info.sample_rate
-    audio = _read(source, pad.start - pad.fade, pad.start + pad.length)
-    loop = cut_loop(audio, pad.fade, pad.length, pad.fade)
-    gain_db = PEAK_DBTP - measure(loop, rate).true_peak_dbtp
-    context.check_cancelled()
-    path, image = context.workdir / f"{item}.wav", context.workdir / f"{item}.png"
-    begin_s, end_s = (pad.start - pad.fade) / rate, (pad.start + pad.length) / rate
-    origin = f"{source.title} {clock(begin_s, tenths=True)} to {clock(end_s, tenths=True)}"
-    tags = {
-        "title": f"{context.job_name} {context.step} {item}",
-        "comment": f"loop from {origin}",
-        "software": "Drophammer",
+def _mine(work: Work, params: TexturesParams, context: Context, pulse: Pulse) -> int:
+    """Deliver what is left to do of one recording in one profile; return how many textures it has then."""
+    source = work.source
+    count = len(list_wants(params, work.profile, None))
+    done = {
+        item - work.first: context.completed[item].facts
+        for item in range(work.first, work.first + count)
+        if item in context.completed
     }
-    files.write(path, loop * np.float32(10 ** (gain_db / 20)), rate, subtype="PCM_24", tags=tags)
-    write_loop(path, 0, pad.length - 1, rate)
-    written, _ = files.read(path)
-    if written.shape != loop.shape:
-        raise RuntimeError(f"{path}: has shape {written.shape} where {loop.shape} was written")
-    seam, loudness = measure_seam(written, rate, pad.fade), measure(written, rate)
-    context.check_cancelled()
-    draw(
-        image,
-        written,
-        rate,
-        spans=[((pad.length - pad.fade) / rate, pad.length / rate, "crossfade")],
-        title=f"pad from {origin}",
-    )
-    context.emit(item, image, "sidecar", label="picture")
-    context.emit(
-        item,
-        path,
-        source=source.label,
-        start_s=round(begin_s, 6),
-        end_s=round(end_s, 6),
-        duration_s=pad.length / rate,
-        frames=pad.length,
-        sample_rate=rate,
-        channels=info.channels,
-        loop=True,
-        crossfade_s=round(pad.fade / rate, 6),
-        steadiness=round(pad.region.steadiness, 3),
-        gain_db=round(gain_db, 2),
-        seam=seam.facts(),
-        **loudness.facts(),
-    )
+    if any(facts.get("last_of_source") for facts in done.values()):
+        return len(done)
+    info = files.probe(source.path)
+    bar_s = None
+    if needs_bars(params, work.profile):
+        bar_s = find_bar_s(source, lambda share: pulse(0.3 * share))
+        if bar_s is None:
+            context.warn(f"{source.label}: has no beat: bars are taken to last {UNKNOWN_BAR_S:g} s")
+    target = target_of(params.pack, work.profile.output)
+    origin = Origin(
+        source.label, source.title, work.slug, info.sample_rate, info.channels, info.duration_s, source.sha256,
+        dict(source.facts),
+    )  # fmt: skip
+    peak_dbtp = work.profile.output.peak if params.peak is None else params.peak
+    delivery = Delivery(
+        context, origin, target, peak_dbtp, work.profile_name, work.profile_name if params.profiles else "",
+        params.pictures, delivered=list(done.values()),
+    )  # fmt: skip
+    wants = list_wants(params, work.profile, bar_s)
+    if params.pack == "tr8s":
+        kept = list(fit_memory(wants, work.room_s, TR8S_FILES))
+        for want, reason in kept:
+            if reason:
+                delivery.drop(want.kind, want.number, want.variant, reason)
+        wants = [want for want, reason in kept if not reason]
+    _stream(work, wants, done, delivery, params, context, pulse)
+    if delivery.dropped:
+        names = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in delivery.dropped[:3])
+        more = f"; and {len(delivery.dropped) - 3} more, in mining.json" if len(delivery.dropped) > 3 else ""
+        made = len(delivery.delivered)
+        message = f"{source.label}: {made} of {count} textures. {names}{more}"
+        if not made:
+            raise Invalid(message)
+        context.warn(message)
+    return len(delivery.delivered)
+
+
+def _stream(
+    work: Work,
+    wants: Sequence[Want],
+    done: Mapping[int, Mapping[str, Any]],
+    delivery: Delivery,
+    params: TexturesParams,
+    context: Context,
+    pulse: Pulse,
+) -> None:
+    """Have what is left mined, and deliver each texture as it comes."""
+    by_place = {want.place: want for want in wants}
+    info = files.probe(work.source.path)
+    envelope = Envelope(info.frames)
+    crossfade_s = work.profile.pads.crossfade if params.crossfade is None else params.crossfade
+    drums = [file.path for reference in params.drums for file in context.inputs[reference]]
+    for made in mine(
+        work.source.path,
+        [want for want in wants if want.place not in done],
+        profile=work.profile,
+        crossfade_s=crossfade_s,
+        peak_dbtp=delivery.peak_dbtp,
+        drums=drums,
+        taken=[span for facts in done.values() for span in facts["source_spans"]],
+        listen=envelope.feed,
+        pulse=pulse,
+    ):
+        want = by_place[made.place]
+        if isinstance(made, Dropped):
+            delivery.drop(want.kind, want.number, want.variant, made.reason)
+        else:
+            item = work.first + want.place
+            delivery.add(item, want.kind, want.number, want.variant, made.audio, made.loop, made.facts)
+    delivery.finish(envelope)

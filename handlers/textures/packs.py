@@ -1,0 +1,128 @@
+"""Targets: what a digital audio workstation, a Roland TR-8S or a game is given.
+
+==== ====== ======================= ======== ======================= ====================================
+pack suffix rate                    channels bits                    loops
+==== ====== ======================= ======== ======================= ====================================
+none .wav   source's, or profile's  source's profile's               whole file, `smpl` chunk
+daw  .wav   44.1 or 48 kHz          2        24                      whole file, `smpl` chunk
+tr8s .wav   44.1 kHz                1        24                      whole bars: it reads no loop points
+game .ogg   44.1 or 48 kHz          source's Vorbis, quality 6       whole file, in the JSON index
+==== ====== ======================= ======== ======================= ====================================
+
+The TR-8S's limits are a third party's notes on its manual: 180 s a sample and 600 s in all at 44.1 kHz mono, 400
+samples, 256 files in a folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import resample as resample_circular
+
+from handlers.audio.delivery.loop_points import write_loop
+from handlers.audio.delivery.lossy import write_under
+from handlers.audio.files import write
+from handlers.audio.formats import encoding
+from handlers.audio.loudness import measure
+from handlers.audio.resample import resample
+from handlers.textures.params import Pack
+from handlers.textures.profiles import Output
+
+TR8S_RATE = 44_100
+TR8S_SAMPLE_S, TR8S_MEMORY_S, TR8S_SAMPLES = 180.0, 600.0, 256
+"""A sample's length, the memory's, and how many files a folder takes."""
+GAME_QUALITY = 6.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """How the files of one pack are made."""
+
+    pack: Pack | None
+    suffix: str
+    subtype: str
+    channels: int | None
+    """`None`: as many as the source has."""
+    sample_rate: int | None
+    """`None`: what :meth:`rate_for` finds."""
+
+    def rate_for(self, source_rate: int) -> int:
+        """Hz of the files of a source at `source_rate`."""
+        if self.sample_rate:
+            return self.sample_rate
+        if self.pack in ("daw", "game"):
+            return 48_000 if source_rate % 8_000 == 0 else 44_100
+        return source_rate
+
+
+def target_of(pack: Pack | None, output: Output) -> Target:
+    """Return the target; what a pack demands wins over the profile."""
+    subtype = "FLOAT" if output.bits == 32 else f"PCM_{output.bits}"
+    match pack:
+        case "daw":
+            rate = output.sample_rate if output.sample_rate in (44_100, 48_000) else None
+            return Target(pack, ".wav", "PCM_24", 2, rate)
+        case "tr8s":
+            return Target(pack, ".wav", "PCM_24", 1, TR8S_RATE)
+        case "game":
+            return Target(pack, ".ogg", "VORBIS", None, output.sample_rate)
+    return Target(None, ".wav", subtype, None, output.sample_rate)
+
+
+def convert(audio: np.ndarray, sample_rate: int, target: Target, *, loop: bool, peak_dbtp: float) -> np.ndarray:
+    """Bring a texture to the target's channels and rate; its true peak stays under `peak_dbtp`.
+
+    A loop is resampled as the endless sound it is, so its seam stays whole.
+
+    Parameters
+    ----------
+    audio
+        float32 ``(channels, samples)``, full scale ±1.
+    sample_rate
+        Hz.
+    """
+    rate, channels = target.rate_for(sample_rate), target.channels or audio.shape[0]
+    if rate == sample_rate and channels == audio.shape[0]:
+        return audio
+    if channels == 1:
+        audio = audio.mean(axis=0, keepdims=True, dtype=np.float32)
+    elif audio.shape[0] == 1:
+        audio = np.repeat(audio, channels, axis=0)
+    elif channels != audio.shape[0]:
+        audio = np.stack([audio[side::2].mean(axis=0, dtype=np.float32) for side in (0, 1)])
+    if rate != sample_rate:
+        length = round(audio.shape[1] * rate / sample_rate)
+        audio = resample_circular(audio, length, axis=1) if loop else resample(audio, sample_rate, rate)
+        audio = np.ascontiguousarray(audio, np.float32)
+    excess_db = measure(audio, rate).true_peak_dbtp - peak_dbtp
+    return audio * np.float32(10 ** (-excess_db / 20)) if np.isfinite(excess_db) else audio
+
+
+def save(
+    path: Path,
+    audio: np.ndarray,
+    sample_rate: int,
+    target: Target,
+    *,
+    loop: bool,
+    peak_dbtp: float,
+    tags: dict[str, str],
+) -> None:
+    """Write one texture in its target's format, with loop points where the format has them.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix is the target's.
+    audio, sample_rate
+        float32 ``(channels, samples)`` as :func:`convert` returned it, and its rate in Hz.
+    """
+    if target.suffix == ".ogg":
+        how = encoding(path, quality=GAME_QUALITY)
+        write_under(path, audio, sample_rate, peak_dbtp, how=how, tags=tags)
+        return
+    write(path, audio, sample_rate, subtype=target.subtype, tags=tags)
+    if loop and target.pack != "tr8s":
+        write_loop(path, 0, audio.shape[1] - 1, sample_rate)
