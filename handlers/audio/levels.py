@@ -124,10 +124,15 @@ class TruePeak:
         samples = np.concatenate([self._before, block], axis=1)
         self.sample_peak = max(self.sample_peak, float(block.max()), -float(block.min()))
         self.value = max(self.value, self.sample_peak)
+        if not self.value:
+            self._before = samples[:, -(length - 1) :]
+            return
         for channel in samples:
-            windows = np.lib.stride_tricks.sliding_window_view(channel, length)
             # The wave's maximum lies beside a large sample, which is in the middle of the windows around it.
-            near = np.flatnonzero(np.abs(channel) >= NEAR * self.value) if self.value else np.zeros(0, int)
+            near = np.flatnonzero(np.abs(channel) >= NEAR * self.value)
+            if not len(near):
+                continue
+            windows = np.lib.stride_tricks.sliding_window_view(channel, length)
             starts = np.unique(near[:, None] - length // 2 + np.arange(-1, 2))
             starts = starts[(starts >= 0) & (starts < len(windows))]
             for start in range(0, len(starts), 1 << 16):

@@ -142,5 +142,9 @@ def quantize(audio: np.ndarray, bits: int) -> np.ndarray:
     scale = 2.0 ** (bits - 1)
     # 2**31 - 1 has no float32, so the widest integers are clipped in double precision.
     wide = audio.astype(np.float64) if bits > 24 else audio
-    steps = np.clip(np.rint(wide * wide.dtype.type(scale)), -scale, scale - 1)
-    return steps.astype(np.int32) << (32 - bits)
+    steps = wide * wide.dtype.type(scale)
+    np.rint(steps, out=steps)
+    np.clip(steps, -scale, scale - 1, out=steps)
+    whole = steps.astype(np.int32)
+    whole <<= 32 - bits
+    return whole

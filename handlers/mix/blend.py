@@ -14,7 +14,7 @@ from typing import Literal, Self
 import numpy as np
 
 from handlers.audio.crossfade import gains
-from handlers.audio.files import BLOCK, Reader
+from handlers.audio.files import Reader
 from handlers.audio.resample import Resampler, resampled_length
 from handlers.contract import Invalid
 from handlers.mix.beatmatch import overlap, span_of
@@ -24,12 +24,14 @@ from handlers.mix.sweep import sweep, window
 from handlers.mix.timeline import Clip, Timeline
 
 Depth = Literal["float32", "float64"]
+BLOCK = 16_384
+"""Samples of a block: its arrays stay in the processor's cache, and are small enough for the allocator to use again."""
 SETTLE = 4096
 """Samples that a resampler is fed before the first that counts."""
 
 
 def blend(timeline: Timeline, *, depth: Depth = "float32") -> Iterator[np.ndarray]:
-    """Yield the mix in blocks of at most 65,536 samples.
+    """Yield the mix in blocks of at most 16,384 samples.
 
     Parameters
     ----------

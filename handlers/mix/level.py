@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from handlers.audio.loudness import Loudness
-
 TOLERANCE_LU = 0.03
 """How near to the loudness asked for the gain is brought."""
 NEAR_LU = 0.15
@@ -71,13 +69,15 @@ def match_levels(known: Mapping[str, float], target: float | None) -> tuple[dict
     return gains, remarks
 
 
-def level_towards(measured: Loudness, loudness: float, ceiling: float, listen: Callable[[float], float]) -> Level:
+def level_towards(
+    measured: float, true_peak: float, loudness: float, ceiling: float, listen: Callable[[float], float]
+) -> Level:
     """Choose what brings a mix to a loudness with its peaks under a ceiling.
 
     Parameters
     ----------
-    measured
-        The mix before any gain.
+    measured, true_peak
+        The mix before any gain, in LUFS and dBTP.
     loudness
         Integrated, in LUFS.
     ceiling
@@ -85,14 +85,14 @@ def level_towards(measured: Loudness, loudness: float, ceiling: float, listen: C
     listen
         Returns the integrated loudness (LUFS) of the mix after a gain in dB and the limiter.
     """
-    if not math.isfinite(measured.integrated_lufs):
+    if not math.isfinite(measured):
         return Level(
             warning=f"loudness: {loudness:g} LUFS cannot be reached: the mix is silent or shorter than 0.4 s; level kept"
         )
-    gain_db = loudness - measured.integrated_lufs
-    if gain_db <= ceiling - measured.true_peak_dbtp - ROUNDING_DB:
+    gain_db = loudness - measured
+    if gain_db <= ceiling - true_peak - ROUNDING_DB:
         return Level(gain_db)
-    most_db = max(gain_db, ceiling - measured.true_peak_dbtp + MOST_DB)
+    most_db = max(gain_db, ceiling - true_peak + MOST_DB)
     reached = listen(gain_db)
     for _ in range(ATTEMPTS - 1):
         missing = loudness - reached

@@ -17,9 +17,9 @@ import numpy as np
 from handlers.audio.columns import Columns
 from handlers.audio.delivery.encode import encoding_of
 from handlers.audio.formats import Encoding
-from handlers.audio.levels import Levels
+from handlers.audio.levels import TruePeak
 from handlers.audio.limiter import Limiter
-from handlers.audio.loudness import Loudness, integrated
+from handlers.audio.loudness import decibels, integrated
 from handlers.audio.picture import PLOT_WIDTH
 from handlers.contract import Context
 from handlers.mix.blend import Depth, blend
@@ -54,12 +54,16 @@ class Mix:
             self._played_s[phase] = before_s + done / rate
             self.context.progress(phase, before_s + done / rate, before_s + self.timeline.frames / rate, "s")
 
-    def measure(self) -> Loudness:
-        """What it is before any gain."""
-        levels = Levels(self.timeline.sample_rate, self.timeline.channels, self.timeline.frames)
-        for block in self.play("working"):
-            levels.feed(block)
-        return levels.finish()[0]
+    def measure(self) -> tuple[float, float]:
+        """Integrated loudness in LUFS and true peak in dBTP before any gain."""
+        peak = TruePeak(self.timeline.sample_rate)
+
+        def blocks() -> Iterator[np.ndarray]:
+            for block in self.play("working"):
+                peak.feed(block)
+                yield block
+
+        return integrated(blocks(), self.timeline.sample_rate, self.timeline.channels), decibels(peak.value)
 
 
 @dataclass
@@ -135,7 +139,7 @@ class Master:
                 file.how = encoding_of(choice)
             self._write(self.files, level, self.params.ceiling)
 
-    def _mend(self, file: Written, quiet: Loudness) -> None:
+    def _mend(self, file: Written, quiet: tuple[float, float]) -> None:
         """Write a file once more where its encoder moved it away from what was asked for."""
         found = file.measured.loudness
         if file.level.warning or not math.isfinite(found.integrated_lufs):
@@ -161,14 +165,14 @@ class Master:
                 f"loudness: {file.path.suffix[1:]} has {found.integrated_lufs:.2f} LUFS instead of {self.params.loudness:g}"
             )
 
-    def _level(self, quiet: Loudness, loudness: float, ceiling: float) -> Level:
+    def _level(self, quiet: tuple[float, float], loudness: float, ceiling: float) -> Level:
         timeline = self.mix.timeline
 
         def listen(gain_db: float) -> float:
             limiter = Limiter(timeline.sample_rate, ceiling, gain_db=gain_db)
             return integrated(limiter.run(self.mix.play("working")), timeline.sample_rate, timeline.channels)
 
-        return level_towards(quiet, loudness, ceiling, listen)
+        return level_towards(*quiet, loudness, ceiling, listen)
 
     def _write(self, files: list[Written], level: Level, ceiling: float) -> None:
         timeline, columns = self.mix.timeline, None
