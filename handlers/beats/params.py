@@ -16,8 +16,8 @@ Export = Literal["audacity", "rekordbox", "midi", "csv", "cues", "click"]
 
 
 def _listed(value: object) -> object:
-    """Turn ``midi`` into ``[midi]``."""
-    return [value] if isinstance(value, str) else value
+    """Turn ``midi`` into ``[midi]``, and ``midi, cues``, as a command line has it, into ``[midi, cues]``."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 def _each_once(exports: list[Export]) -> list[Export]:

@@ -95,7 +95,7 @@ def name_sections(bars: Bars) -> list[Section]:
     edges = _join(edges, _letters(bars, edges))
     edges = _join_loops(edges, list(zip(_letters(bars, edges), name_functions(bars, edges), strict=True)))
     labels = name_functions(bars, edges)
-    edges = _join(edges, [label if label == "build" else str(number) for number, label in enumerate(labels)])
+    edges = _join_builds(bars, edges, labels)
     letters, labels = _letters(bars, edges), name_functions(bars, edges)
     energy = _energy(bars)
     return [
@@ -123,6 +123,16 @@ def _join(edges: Sequence[int], names: Sequence[str]) -> list[int]:
         *(edges[number] for number in range(len(names)) if number == 0 or names[number] != names[number - 1]),
         edges[-1],
     ]
+
+
+def _join_builds(bars: Bars, edges: Sequence[int], labels: Sequence[str]) -> list[int]:
+    """Join a build and the next where the highs of the second go on from where the first has climbed to."""
+    kept = [edges[0]]
+    for number in range(1, len(labels)):
+        before, here = (_quarter(bars.high_db[edges[place] : edges[place + 1]]) for place in (number - 1, number))
+        if labels[number - 1 : number + 1] != ["build", "build"] or here[0] < before[1] - RISE_DB:
+            kept.append(edges[number])
+    return [*kept, edges[-1]]
 
 
 def _join_loops(edges: Sequence[int], names: Sequence[tuple[str, str]]) -> list[int]:
@@ -226,10 +236,16 @@ def name_functions(bars: Bars, edges: Sequence[int]) -> list[str]:
     return labels
 
 
+def _quarter(level_db: np.ndarray) -> tuple[float, float]:
+    """A level's mean over its first and over its last quarter."""
+    quarter = max(1, len(level_db) // 4)
+    return float(level_db[:quarter].mean()), float(level_db[-quarter:].mean())
+
+
 def _rise(level_db: np.ndarray) -> float:
     """How much a level climbs from the first to the last quarter."""
-    quarter = max(1, len(level_db) // 4)
-    return float(level_db[-quarter:].mean() - level_db[:quarter].mean())
+    first, last = _quarter(level_db)
+    return last - first
 
 
 def _energy(bars: Bars) -> np.ndarray:

@@ -38,9 +38,9 @@ LEAD_IN_DB = 40.0
 """What is quieter than this below the loudest frame before the first downbeat is silence."""
 ONSET_FRAMES = 4
 LONGEST_BARS = 64
-SHORT_BARS, SHORT, LAST_ODD, LAST_BAR = 4, 1.5, 0.3, 3.0
+SHORT_BARS, SHORT, LAST_ODD, LAST_BAR = 4, 1.5, 0.3, 100.0
 """Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's; one bar
-alone at the end, where what rings on fades, so many penalties."""
+alone at the end, where what rings on fades, so many: it is no section."""
 CLIMB = 8.0
 """What it costs to take a section for one that changes evenly, as a build or a filter that opens: two changes of level."""
 _PIECE = 8192
