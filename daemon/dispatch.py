@@ -13,7 +13,7 @@ from daemon.core import Core
 from daemon.documents.problems import listed
 from daemon.documents.references import FromReference, ReferenceRefused, parse, resolve, resolve_folder
 from daemon.execution import Request
-from daemon.jobs import BACKOFF_CEILING_S, ENDED, RUNNING, later, own_name, timestamp
+from daemon.jobs import BACKOFF_CEILING_S, DONE, RUNNING, later, own_name, timestamp
 from daemon.lane import Lane, Worker
 from daemon.processes import boot_id
 
@@ -29,6 +29,15 @@ SELECT runs.*, steps.name AS step, steps.handler, steps.params, steps.inputs, st
 FROM runs JOIN steps ON steps.id = runs.step_id JOIN jobs ON jobs.id = runs.job_id
 WHERE runs.state = 'queued' AND runs.lane = ? AND (runs.not_before IS NULL OR runs.not_before NOT BETWEEN ? AND ?)
 ORDER BY runs.priority DESC, runs.id LIMIT ?
+"""
+
+
+RUNS_OF_STEP = """
+SELECT runs.id, runs.row, runs.each, runs.state,
+       round((julianday(runs.finished_at) - julianday(runs.started_at)) * 86400, 3) AS took_s,
+       (SELECT message FROM attempts WHERE run_id = runs.id ORDER BY number DESC LIMIT 1) AS message
+FROM runs JOIN steps ON steps.id = runs.step_id
+WHERE steps.job_id = ? AND steps.name = ? AND steps.for_each IS NOT NULL ORDER BY runs.ordinal
 """
 
 
@@ -94,11 +103,13 @@ class Dispatch:
                 "UPDATE jobs SET state = ?, started_at = coalesce(started_at, ?) WHERE id = ?",
                 (RUNNING, now, run["job_id"]),
             )
+        inputs = self._inputs(run)
         request = Request(
             handler=run["handler"],
             params=run["params"],
-            inputs=self._inputs(run),
+            inputs=inputs,
             folders=self._folders(run),
+            runs=self._runs(run, inputs),
             completed=self._completed(run["id"]),
             keep=self._kept(run),
             workdir=str(folder),
@@ -150,6 +161,9 @@ class Dispatch:
                 continue
             if source["kind"] == "path":
                 resolved[reference] = [self._file(source["path"], reference)]
+            elif source["kind"] == "each" and run["row"]:
+                row = json.loads(run["row"])
+                resolved[reference] = [{**self._file(row.pop("path"), row["label"]), "facts": row}]
             elif source["kind"] == "each":
                 step, _, item = run["each"].removeprefix("from/").rpartition("/")
                 resolved[reference] = self._named(run, run["each"].startswith("from/"), step, int(item), run["each"])
@@ -157,6 +171,31 @@ class Dispatch:
                 earlier = source["kind"] == "from"
                 resolved[reference] = self._named(run, earlier, source["step"], source["item"], reference)
         return resolved
+
+    def _runs(self, run: sqlite3.Row, inputs: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+        """All runs of every `for_each` step that is read whole, failed ones included; items by their place in `inputs`."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for reference, source in json.loads(run["sources"]).items():
+            if source["kind"] not in ("step", "from") or source["item"] is not None:
+                continue
+            job = run["from_job"] if source["kind"] == "from" else run["job_id"]
+            rows = self.core.ledger.rows(RUNS_OF_STEP, job, source["step"])
+            if not rows:
+                continue
+            items: dict[int, list[int]] = {}
+            for place, entry in enumerate(inputs[reference]):
+                items.setdefault(entry.get("run_id", 0), []).append(place)
+            found[reference] = [
+                {
+                    "row": json.loads(row["row"]) if row["row"] else {"id": row["each"], "label": row["each"]},
+                    "ok": row["state"] == DONE,
+                    "reason": "" if row["state"] == DONE else row["message"] or row["state"],
+                    "took_s": row["took_s"],
+                    "items": items.get(row["id"], []),
+                }
+                for row in rows
+            ]
+        return found
 
     def _folders(self, run: sqlite3.Row) -> dict[str, dict[str, str]]:
         """The folders that the run looks through, links followed and checked again."""
@@ -203,7 +242,7 @@ class Dispatch:
         return found
 
     def items(self, job_id: str, step: str, prefix: str, *, whole: bool = False) -> list[dict[str, Any]]:
-        """The items of a step, in order: path, label (`prefix` and a number), sha256, facts, sidecars.
+        """The items of a step, in order: path, label (`prefix` and a number), sha256, facts, sidecars, published names.
 
         With `whole` also `files`, all that an item has beside its primary: path, kind, label, sha256, facts.
         """
@@ -215,16 +254,15 @@ class Dispatch:
             step,
         )
 
-        def place(row: sqlite3.Row) -> str:
-            if row["job_state"] in ENDED:  # Where it is by today's configuration: an outbox may have been moved.
-                return str(self.core.outbox.folder_of(job_id, row["job_state"]) / row["published"])
-            return str(self.core.outbox.staging / row["path"])
-
+        place = self.core.outbox.place_of
         found: dict[tuple[int, int], dict[str, Any]] = {}
         for row in rows:
             if row["kind"] == "primary":
                 found[row["run_id"], row["item"]] = {
-                    "path": place(row),
+                    "path": str(place(row)),
+                    "run_id": row["run_id"],
+                    "published": row["published"],
+                    "published_sidecars": {},
                     "sha256": row["sha256"],
                     "facts": json.loads(row["facts"]),
                     "sidecars": {},
@@ -235,8 +273,9 @@ class Dispatch:
             if row["kind"] == "primary" or entry is None:
                 continue
             if row["kind"] == "sidecar":
-                entry["sidecars"][row["label"]] = place(row)
+                entry["sidecars"][row["label"]] = str(place(row))
+                entry["published_sidecars"][row["label"]] = row["published"]
             if whole:
                 about = {key: row[key] for key in ("kind", "label", "sha256")}
-                entry["files"].append({**about, "path": place(row), "facts": json.loads(row["facts"])})
+                entry["files"].append({**about, "path": str(place(row)), "facts": json.loads(row["facts"])})
         return [{**entry, "label": f"{prefix}{number}"} for number, entry in enumerate(found.values(), 1)]

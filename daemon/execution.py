@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
+from daemon.jobs import is_published_name
 from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, Run, load
 
 PROGRESS_INTERVAL_S = 0.1
@@ -42,7 +43,7 @@ class Request:
     params: str
     """The handler's parameters after defaults, as JSON text."""
     inputs: dict[str, list[dict[str, Any]]]
-    """By reference as written: path, label, sha256 (None: not known yet), facts, sidecars."""
+    """By reference as written: path, label, sha256 (None: not known yet), facts, sidecars, published, published_sidecars."""
     completed: list[dict[str, Any]]
     """Items of earlier attempts: item, path, facts."""
     workdir: str
@@ -55,6 +56,8 @@ class Request:
     umask: int = 0o002
     folders: dict[str, dict[str, str]] = field(default_factory=dict)
     """By folder as written: path, links followed, or `refused` with the reason."""
+    runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By reference to a step with `for_each`: row, ok, reason, took_s, and items, as places in `inputs`."""
     keep: list[dict[str, Any]] = field(default_factory=list)
     """Items to take over as they are: item, path, label, sha256, facts, kept_from, and `files`, what lies beside the primary."""
 
@@ -134,8 +137,16 @@ class Execution:
         _reset_peak_memory()
         began = resource.getrusage(resource.RUSAGE_SELF)
         params = handler.params.model_validate_json(self.request.params)
+        # numpy's threads wait by spinning: on the small products of an analysis they burn CPU and save no time.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         function = load(handler.run)
         self.inputs = {name: [self._open(entry) for entry in entries] for name, entries in self.request.inputs.items()}
+        self.runs = {
+            name: tuple(
+                Run(**{**entry, "items": tuple(self.inputs[name][place] for place in entry["items"])}) for entry in runs
+            )
+            for name, runs in self.request.runs.items()
+        }
         self.folders = {written: _folder(written, entry) for written, entry in self.request.folders.items()}
         for entry in self.request.keep:
             if entry["item"] not in self.completed:
@@ -164,7 +175,8 @@ class Execution:
             raise Invalid(f"{entry['label']}: {path} is not the file its job made (its content was changed since)")
         self.hashed.append({"label": entry["label"], "path": str(path), "sha256": sha256})
         sidecars = {label: Path(place) for label, place in entry.get("sidecars", {}).items()}
-        return InputFile(path, entry["label"], sha256, entry.get("facts", {}), sidecars)
+        names = entry.get("published", ""), entry.get("published_sidecars", {})
+        return InputFile(path, entry["label"], sha256, entry.get("facts", {}), sidecars, *names)
 
     def _take_over(self, entry: dict[str, Any]) -> None:
         """Deliver an earlier job's item as this run's own: copied, since people retag what lies in their outbox, and verified."""
@@ -234,6 +246,11 @@ class Execution:
             raise ValueError(f"item {item}: a {kind} {'needs a' if kind != 'primary' else 'has no'} label")
         if path.parent != self.workdir or path.is_symlink() or path.name in self._files:
             raise ValueError(f"{path}: only files directly in the working folder can be delivered, each once")
+        if "published" in facts and not is_published_name(facts["published"]):
+            raise ValueError(
+                f"item {item}: published={facts['published']!r:.100} must be folders of plain letters, digits, _, + and -, "
+                "joined by /, and a file with one suffix"
+            )
         facts = _facts(item, facts)
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

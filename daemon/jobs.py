@@ -105,3 +105,21 @@ def file_name(job: str, step: str, run: int, runs: int, item: int, label: str, s
     folder, slash, step = step.rpartition("/")
     place = f"{run:03d}-{item}" if runs > 1 else f"{item}"
     return f"{folder}{slash}{job}_{step}_{place}{'_' + label if label else ''}{suffix}"
+
+
+OWN_NAMES = ("job.yaml", "manifest.json", "log.jsonl", "report.md", "index.html", "compare.md", "reason.txt")
+"""What the daemon itself writes into a finished job's folder."""
+_PUBLISHED = re.compile(
+    r"(?:[A-Za-z0-9_][A-Za-z0-9_ +-]{0,79}/){0,7}[A-Za-z0-9_][A-Za-z0-9_ +-]{0,99}\.[A-Za-z0-9]{1,10}", re.ASCII
+)
+
+
+def is_published_name(name: object) -> bool:
+    """Whether a handler may have a file published so: folders without a dot, a file with one, so that they never meet."""
+    return isinstance(name, str) and _PUBLISHED.fullmatch(name) is not None
+
+
+def numbered(name: str, number: int) -> str:
+    """A name for the second, third, ... file that is to be called so: ``pads/low-2.wav``."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if number == 1 else f"{stem}-{number}{dot}{suffix}"

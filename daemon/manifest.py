@@ -18,6 +18,16 @@ from daemon.jobs import CANCELLED, DONE, ENDED, FAILED
 
 MANIFEST_VERSION = 1
 
+RUNS = """
+SELECT runs.step_id, runs.ordinal AS run, runs.each AS of, runs.state,
+       round((julianday(runs.finished_at) - julianday(runs.started_at)) * 86400, 3) AS took_s,
+       CASE WHEN runs.state = 'done' THEN NULL
+            ELSE (SELECT message FROM attempts WHERE run_id = runs.id ORDER BY number DESC LIMIT 1) END AS message
+FROM runs JOIN steps ON steps.id = runs.step_id
+WHERE runs.job_id = ? AND steps.for_each IS NOT NULL ORDER BY runs.ordinal
+"""
+"""Of steps that go over many things; any other has one run, which ended as its step did."""
+
 
 def build(connection: sqlite3.Connection, job_id: str, *, host: dict[str, Any], version: str) -> dict[str, Any]:
     """Gather all the ledger knows of a job whose steps have ended, published or not yet.
@@ -46,6 +56,11 @@ def build(connection: sqlite3.Connection, job_id: str, *, host: dict[str, Any], 
                         "WHERE attempts.job_id = ? ORDER BY runs.ordinal, attempts.number", job_id)  # fmt: skip
     files = _grouped(cursor, "SELECT artifacts.*, runs.step_id, runs.ordinal FROM artifacts JOIN runs ON runs.id = artifacts.run_id "
                      "WHERE artifacts.job_id = ? ORDER BY runs.ordinal, artifacts.item, artifacts.id", job_id)  # fmt: skip
+    runs: dict[int, list[dict[str, Any]]] = {}
+    for row in cursor.execute(RUNS, (job_id,)):
+        runs.setdefault(row["step_id"], []).append(
+            {name: row[name] for name in ("run", "of", "state", "took_s", "message")}
+        )
     return {
         "manifest_version": MANIFEST_VERSION,
         "drophammer": version,
@@ -68,7 +83,9 @@ def build(connection: sqlite3.Connection, job_id: str, *, host: dict[str, Any], 
             "document": job["document"],
         },
         "host": host,
-        "steps": [_step(row, attempts.get(row["id"], []), files.get(row["id"], [])) for row in rows],
+        "steps": [
+            _step(row, attempts.get(row["id"], []), files.get(row["id"], []), runs.get(row["id"], [])) for row in rows
+        ],
     }
 
 
@@ -89,7 +106,9 @@ def _grouped(cursor: sqlite3.Cursor, query: str, job_id: str) -> dict[int, list[
     return groups
 
 
-def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], files: list[sqlite3.Row]) -> dict[str, Any]:
+def _step(
+    row: sqlite3.Row, attempts: list[sqlite3.Row], files: list[sqlite3.Row], runs: list[dict[str, Any]]
+) -> dict[str, Any]:
     versions: dict[str, str] = {}
     warnings: dict[str, None] = {}
     inputs: dict[tuple[str, str], dict[str, str]] = {}
@@ -112,6 +131,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], files: list[sqlite3.Row
         "peak_memory_bytes": max((attempt["peak_memory_bytes"] or 0 for attempt in attempts), default=0) or None,
         "versions": versions,
         "attempts": [_attempt(attempt) for attempt in attempts],
+        "runs": runs,
         "warnings": list(warnings),
         "inputs": list(inputs.values()),
         "items": _items(row["name"], files),

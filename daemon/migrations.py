@@ -68,7 +68,7 @@ CREATE TABLE runs (
     step_id       INTEGER NOT NULL REFERENCES steps (id),
     ordinal       INTEGER NOT NULL,             -- 1, 2, ...
     key           TEXT NOT NULL,                -- '' or the content this run goes over
-    each          TEXT,                         -- the reference that `each` stands for in this run
+    each          TEXT,                         -- what `each` stands for in this run: a reference, or a row's label
     state         TEXT NOT NULL CHECK (state IN ('waiting', 'queued', 'running', 'done', 'failed', 'cancelled')),
     priority      INTEGER NOT NULL DEFAULT 0,
     lane          TEXT NOT NULL,
@@ -219,6 +219,17 @@ CREATE TABLE kept (                             -- items that someone wants to k
 @migrations()
 def seeds_and_kept_items(db: Database) -> None:
     _execute(db, SEEDS_AND_KEPT_ITEMS)
+
+
+ROWS_AND_PUBLISHED_NAMES = """
+ALTER TABLE runs ADD COLUMN row TEXT;           -- JSON: the row of a table that this run goes over; NULL: an item
+CREATE INDEX artifacts_by_name ON artifacts (job_id, published COLLATE NOCASE);
+"""
+
+
+@migrations()
+def rows_and_published_names(db: Database) -> None:
+    _execute(db, ROWS_AND_PUBLISHED_NAMES)
 
 
 def _execute(db: Database, text: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from daemon import manifest, pages
+from daemon.jobs import ENDED
 from daemon.settings_model import Settings
 
 log = structlog.get_logger()
@@ -84,6 +85,12 @@ class Outbox:
     def folder_of(self, job_id: str, state: str) -> Path:
         return self.root / job_id if state == "done" else self.settings.paths.failed / job_id
 
+    def place_of(self, artifact: sqlite3.Row) -> Path:
+        """Where a finished file lies now; the row says its job's state as `job_state`."""
+        if artifact["job_state"] in ENDED:  # By today's configuration: an outbox may have been moved.
+            return self.folder_of(artifact["job_id"], artifact["job_state"]) / artifact["published"]
+        return self.staging / artifact["path"]
+
     def attempt_folder(self, job_id: str, step: str, run: int, attempt: int) -> Path:
         return self.staging / job_id / f"{step.replace('/', '.')}.{run:03d}.{attempt}"
 
@@ -124,7 +131,7 @@ class Outbox:
         if lost:
             raise Lost(lost)
         for name in {os.path.dirname(published) for _, published in files}:
-            (folder / name).mkdir(exist_ok=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         for path, published in files:
             place(self.staging / path, folder / published)
         rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
@@ -274,7 +281,7 @@ def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Pa
     Parameters
     ----------
     files
-        Source and name in `folder`; the name may begin with one folder's.
+        Source and name in `folder`; the name may begin with folders.
     clash
         Called with a target that exists with other content; that file is left alone.
     """
@@ -283,7 +290,7 @@ def deliver(folder: Path, files: Sequence[tuple[Path, str]], clash: Callable[[Pa
     for source, name in files:
         target = folder / name
         part = target.with_name(f".{target.name}.part")
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             if not _same_content(source, target):
                 clash(target)

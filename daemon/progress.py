@@ -11,6 +11,7 @@ import structlog
 from daemon import manifest
 from daemon.core import Core
 from daemon.jobs import CANCELLED, DONE, FAILED, QUEUED, WAITING
+from daemon.rows import BadTable, gone_over
 
 log = structlog.get_logger()
 
@@ -75,51 +76,42 @@ class Progress:
                     )
 
     def _expand(self, step: sqlite3.Row, for_each: dict[str, Any]) -> None:
-        """One run for each item of the step gone over, keyed by content: the same item twice is run twice, no more."""
+        """One run for each thing that the step goes over, keyed by content: the same twice is run twice, no more."""
         ledger, job_id = self.core.ledger, step["job_id"]
-        over = for_each["over"]
-        earlier = over.startswith("from/")
-        source_job = ledger.value("SELECT from_job FROM jobs WHERE id = ?", job_id) if earlier else job_id
-        name = over.removeprefix("from/")
-        rows = ledger.rows(
-            "SELECT artifacts.sha256 FROM artifacts JOIN runs ON runs.id = artifacts.run_id JOIN steps ON steps.id = runs.step_id "
-            "WHERE artifacts.job_id = ? AND steps.name = ? AND artifacts.kind = 'primary' ORDER BY runs.ordinal, artifacts.item",
-            source_job,
-            name,
-        )
-        chosen = list(enumerate(rows, 1))[for_each["start"] :]
-        if for_each["limit"] is not None:
-            chosen = chosen[: for_each["limit"]]
+        over, start, limit = for_each["over"], for_each["start"], for_each["limit"]
+        try:
+            things = gone_over(ledger, self.core.outbox, job_id, over)
+        except BadTable as error:
+            self._nothing_to_do(step, str(error))
+            return
+        chosen = things[start:] if limit is None else things[start : start + limit]
         if not chosen:
-            ledger.update("steps", step["id"], started_at=self.core.stamp())
-            self._step_ended(
-                step, FAILED, f"nothing to go over: {over} has {len(rows)} items, start is {for_each['start']}"
+            of = "row" if any(thing.row for thing in things) else "item"
+            self._nothing_to_do(
+                step, f"nothing to go over: {over} has {len(things)} {of}{'s' * (len(things) != 1)}, start is {start}"
             )
             return
         priority = ledger.value("SELECT priority FROM jobs WHERE id = ?", job_id)
         ledger.connection.executemany(
-            "INSERT INTO runs (job_id, step_id, ordinal, key, each, state, priority, lane) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "INSERT INTO runs (job_id, step_id, ordinal, key, each, row, state, priority, lane) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (step_id, key) DO NOTHING",  # Of a job that is retried, they are there already.
-            [
-                (
-                    job_id,
-                    step["id"],
-                    ordinal,
-                    f"{row['sha256']}.{number}",
-                    f"{over}/{number}",
-                    QUEUED,
-                    priority,
-                    step["lane"],
-                )
-                for ordinal, (number, row) in enumerate(chosen, 1)
-            ],
-        )
+            (
+                (job_id, step["id"], ordinal, thing.key, thing.each, thing.row and json.dumps(thing.row), QUEUED, priority, step["lane"])
+                for ordinal, thing in enumerate(chosen, 1)
+            ),
+        )  # fmt: skip
+        log.info("goes over", job_id=job_id, step=step["name"], over=over, runs=len(chosen), of=len(things))
         ledger.update("steps", step["id"], state=QUEUED)
         ledger.connection.execute(
             "UPDATE runs SET state = ? WHERE step_id = ? AND state = ?", (QUEUED, step["id"], WAITING)
         )
         if not ledger.value("SELECT 1 FROM runs WHERE step_id = ? AND state = ?", step["id"], QUEUED):
             self.run_ended(job_id, step["id"], DONE, "every run was done before this retry")
+
+    def _nothing_to_do(self, step: sqlite3.Row, reason: str) -> None:
+        self.core.ledger.update("steps", step["id"], started_at=self.core.stamp())
+        self._step_ended(step, FAILED, reason)
 
     def stop_rest(self, job_id: str) -> None:
         """Nothing more of this job begins. What runs now may finish: a retry finds it made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import structlog
 
 from daemon.core import Core
 from daemon.events import Tick, WorkerSpoke
-from daemon.jobs import DONE, QUEUED, Tally, file_name, judge, later, timestamp
+from daemon.jobs import DONE, OWN_NAMES, QUEUED, Tally, file_name, is_published_name, judge, later, numbered, timestamp
 from daemon.lane import Lane, Worker, worker_end
 from daemon.progress import Progress
 
@@ -93,7 +94,7 @@ class Reports:
             work["run_id"],
         )
         folder = ledger.value("SELECT folder FROM attempts WHERE id = ?", worker.attempt)
-        published = file_name(
+        published = self._name(work, message) or file_name(
             work["job"],
             work["step"],
             run["ordinal"],
@@ -120,6 +121,19 @@ class Reports:
         if message["kind"] == "primary":
             staged = self.core.outbox.staging / folder / message["file"]
             log.info("item finished", job_id=work["job_id"], item=f"{work['step']}/{message['item']}", path=str(staged))
+
+    def _name(self, work: dict[str, Any], message: dict[str, Any]) -> str | None:
+        """The name that the handler wants for a file, with a number where another of the job has it; None: no wish."""
+        wanted = message["facts"].get("published")
+        if not is_published_name(wanted):
+            return None
+        folder, slash, _ = work["step"].rpartition("/")  # Of several seeds each has a folder.
+        for number in count(1):
+            name = folder + slash + numbered(wanted, number)
+            taken = "SELECT 1 FROM artifacts WHERE job_id = ? AND published = ? COLLATE NOCASE"
+            if name.lower() not in OWN_NAMES and not self.core.ledger.value(taken, work["job_id"], name):
+                return name
+        return None
 
     def _ended(self, lane: Lane, worker: Worker, message: dict[str, Any]) -> None:
         attempt, work, ended_for = worker.attempt, worker.work, worker.ended_for
