@@ -93,7 +93,8 @@ def _sources(params: TexturesParams, context: Context) -> Sequence[InputFile]:
     if not sources:
         raise Invalid(f"input: {params.reference!r} holds no audio; name a step, an item or a file that is there")
     if params.sources is not None and len(sources) == 1 and is_catalogue(sources[0].path):
-        return expand(sources[0], params.start_index, params.count)
+        root = context.folders[params.root] if params.root else None
+        return expand(sources[0], params.start_index, params.count, root)
     return sources
 
 

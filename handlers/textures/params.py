@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from handlers.contract import Handler, Params, Reference, Seconds
+from handlers.contract import Folder, Handler, Params, Reference, Seconds
 from handlers.textures.profiles import DEFAULT, Count, Decibels, Length, bars_in
 
 Kind = Literal["pads", "swells", "clouds", "hiss", "flickers"]
@@ -34,6 +34,8 @@ class TexturesParams(Params):
     """What is mined: a step (all its items), one item (`beds/1`), or a path (`./textures/old-tape.flac`)."""
     sources: Reference | None = None
     """In place of `input`: a catalogue (`.csv`, `.json`, `.md`) whose rows are mined, as `select` writes it."""
+    root: Folder | None = None
+    """Of `sources`: the folder below which its recordings lie, if that is not the catalogue's own."""
     start_index: Annotated[int, Field(ge=0)] = 0
     """Of `sources`: how many rows to pass over at the beginning."""
     count: Annotated[int, Field(ge=1)] | None = None
@@ -89,8 +91,8 @@ class TexturesParams(Params):
                 if self.input is not None
                 else "input: what is to be mined? Name a step, an item or a file; or `sources`, a catalogue"
             )
-        if self.sources is None and (self.start_index or self.count is not None):
-            raise ValueError("start_index and count choose rows of `sources`: there is none; remove them")
+        if self.sources is None and (self.start_index or self.count is not None or self.root is not None):
+            raise ValueError("root, start_index and count belong to `sources`: there is none; remove them")
         return self
 
     @model_validator(mode="after")

@@ -38,20 +38,23 @@ def is_catalogue(path: Path) -> bool:
     return path.suffix.lower() in catalogue.SUFFIXES
 
 
-def expand(listed: InputFile, start: int, count: int | None) -> list[InputFile]:
+def expand(listed: InputFile, start: int, count: int | None, root: Path | None = None) -> list[InputFile]:
     """Return the recordings of a catalogue as inputs.
 
-    A catalogue opens no other folder than its own: rows that lead out of it are for `drophammer do`, which is given
-    the recordings themselves.
+    A catalogue opens no other folder than its own, or the `root` that was named and checked: it is a file like any
+    other, and must not lead out of the folders that a job may read.
     """
-    folder = listed.path.parent.resolve()
+    folder = (root or listed.path.parent).resolve()
     inputs = []
     for row in read_rows(listed.path, start, count):
-        path = Path(row["path"]).resolve()
+        path = Path(row["path"])
+        if root is not None and not path.exists():
+            path = root / row["rel_path"]
+        path = path.resolve()
         if not path.is_relative_to(folder):
             raise Invalid(
-                f"{listed.label}: row {row['id']} names {path}, which lies outside of the catalogue's folder {folder}; "
-                "put the catalogue beside the recordings"
+                f"{listed.label}: row {row['id']} names {path}, which does not lie below {folder}; "
+                "name the folder of the recordings with `root`"
             )
         digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
         inputs.append(InputFile(path, row["rel_path"], row["content_hash"] or digest, row))

@@ -54,6 +54,7 @@ def test_percussion_and_catalogues_are_references_too() -> None:
         ({}, "what is to be mined"),
         ({"input": "a", "sources": "b.csv"}, "exclude each other"),
         ({"input": "a", "count": 5}, "there is none; remove them"),
+        ({"input": "a", "root": "/mnt"}, "there is none; remove them"),
         ({"input": "a", "pads": -1}, "greater than or equal to 0"),
         ({"input": "a", "pads": 65}, "less than or equal to 64"),
         ({"input": "a", "pads": "3"}, "valid integer"),

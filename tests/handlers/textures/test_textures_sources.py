@@ -44,5 +44,13 @@ def test_rows_become_inputs_with_their_slugs(catalogue: Path) -> None:
 def test_a_row_that_leads_out_of_the_folder_is_refused(tmp_path: Path, place: str) -> None:
     path = tmp_path / "rows.json"
     path.write_text(f'[{{"id": "a", "rel_path": "x.wav", "path": "{place}"}}]'.replace("x.wav", place))
-    with pytest.raises(Invalid, match="outside of the catalogue's folder"):
+    with pytest.raises(Invalid, match="does not lie below .*name the folder of the recordings with `root`"):
         expand(InputFile(path, "./rows.json", ""), 0, None)
+
+
+def test_recordings_elsewhere_are_found_below_the_root_that_is_named(catalogue: Path, tmp_path: Path) -> None:
+    music = tmp_path.parent / f"{tmp_path.name}-music"
+    (music / "set").mkdir(parents=True)
+    (music / "set" / "track 0.flac").write_bytes(b"x")
+    (one,) = expand(InputFile(catalogue, "x", ""), 0, 1, music)
+    assert one.path == music / "set" / "track 0.flac"
