@@ -7,9 +7,10 @@ Durability is chosen per transaction: `durable=True` flushes the write-ahead log
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ class Ledger:
                 "inbox/accepted/ again that have no folder there."
             )
         self.path = path
+        self.file = os.stat(path).st_ino
         self.connection = connection
         self._synchronous = ""
         self.database = Database(connection)
@@ -132,6 +134,27 @@ class Ledger:
         return self.connection.execute(
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? ORDER BY at LIMIT ?)", (before, limit)
         ).rowcount
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is written to still has its name: a deleted file can be written to, and is lost at the end."""
+        try:
+            return os.stat(self.path).st_ino == self.file
+        except OSError:
+            return False
+
+    def write_back(self, now: str) -> Path:
+        """Write everything into a new file in place of one that was deleted; beside it, where another has its name."""
+        part, target = self.path.with_name(".ledger.part"), self.path
+        part.unlink(missing_ok=True)
+        with closing(sqlite3.connect(part)) as copy:
+            self.connection.backup(copy)
+        if target.exists():
+            target = target.with_name(f"ledger-{now.translate({ord(c): None for c in ':-.'})}.sqlite3")
+        else:
+            for suffix in ("-wal", "-shm"):  # Of the deleted file: they must not be read into the new one.
+                target.with_name(target.name + suffix).unlink(missing_ok=True)
+        part.rename(target)
+        return target
 
     def close(self) -> None:
         self.connection.close()

@@ -109,6 +109,7 @@ class Service:
         self.next_tick = 0.0
         self.drain_until: float | None = None
         self.stopped = False
+        self.status = 0
         self.ready = False
         self.started_at = core.stamp()
         self.beat_at = 0.0
@@ -141,7 +142,7 @@ class Service:
         while not self.stopped:
             self._round(self._collect())
         self._take_down()
-        return 0
+        return self.status
 
     def _begin(self) -> None:
         core = self.core
@@ -242,6 +243,14 @@ class Service:
         self.publication.tick()
         self.timetable.tick()
         self.upkeep.tick(self.readiness, self.progress)
+        if not core.draining and not core.ledger.is_in_place():
+            log.error(
+                "the ledger was deleted or exchanged while the daemon ran; it is written back, and the daemon ends: start it again",
+                file=str(core.ledger.path),
+            )
+            self.status = 1
+            self.stop()
+            self.drain_until = time.monotonic()
         self.publication.look_out()
         self._drain()
         self._beat()
@@ -317,6 +326,8 @@ class Service:
         log.info("stopped")
         with core.ledger.transaction(durable=True):
             core.ledger.record(self.journal.take())
+        if not core.ledger.is_in_place():
+            print(f"drophammer: the ledger was written to {core.ledger.write_back(core.stamp())}", file=sys.stderr)
         core.ledger.close()
         self.lock.release()
 

@@ -9,6 +9,7 @@ from tests.conftest import eventually
 from tests.faults.conftest import BreakableHouse, published_once
 
 FILES = 3000
+STOPPED, AT_ONCE = 20_000, 10_000
 
 
 def test_endless_output_neither_fills_the_ledger_nor_holds_others_up(running: BreakableHouse) -> None:
@@ -43,3 +44,27 @@ def test_thousands_of_files_dropped_while_stopped_and_while_running_are_all_done
     eventually(lambda: not os.listdir(house.outbox / ".staging"), "staging is cleared")
     assert published_once(house) == []
     print(f"{FILES} jobs in {time.monotonic() - began:.1f} s")
+
+
+def test_more_files_than_the_kernel_can_tell_of_are_all_accepted_once(house: BreakableHouse) -> None:
+    """20,000 while the daemon is stopped, and 10,000 into its face: the kernel's queue holds 16,384 events."""
+    house.start()
+    house.ask("pause")
+    house.stop()
+    for number in range(STOPPED):
+        (house.inbox / f"stopped-{number}.yaml").write_text("do: wreck\n")
+    aside = house.home / "aside"
+    aside.mkdir()
+    for number in range(AT_ONCE):
+        (aside / f"running-{number}.yaml").write_text("do: wreck\n")
+    began = time.monotonic()
+    house.start()
+    for number in range(AT_ONCE):
+        os.rename(aside / f"running-{number}.yaml", house.inbox / f"running-{number}.yaml")
+    eventually(lambda: house.rows("SELECT count(*) FROM jobs")[0][0] >= STOPPED + AT_ONCE, "all are accepted", 300)
+    print(f"{STOPPED + AT_ONCE} accepted in {time.monotonic() - began:.1f} s")
+    eventually(lambda: len(os.listdir(house.inbox / "accepted")) == STOPPED + AT_ONCE, "all are set aside")
+    assert house.rows("SELECT count(*), count(DISTINCT name) FROM jobs")[0][:] == (STOPPED + AT_ONCE,) * 2
+    assert not [name for name in os.listdir(house.inbox) if name.endswith(".yaml")]
+    assert house.rows("SELECT count(*) FROM rejections")[0][0] == 0
+    assert "queued" in house.drophammer("list", "--limit", "1")

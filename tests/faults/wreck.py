@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import resource
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 from handlers.contract import Handler, Params, Reference, Transient
 
@@ -30,6 +35,9 @@ class WreckParams(Params):
     """Never listen again."""
     size_kib: int = 0
     """Of each item."""
+    misbehaves: Literal["", "segfault", "closes its pipe", "leaves", "takes all memory"] = ""
+    once: str = ""
+    """A file; it misbehaves only while that does not exist, and makes it first."""
 
 
 HANDLER = Handler(
@@ -44,6 +52,10 @@ def run(params: WreckParams, context) -> None:
         Path(params.child).write_text(f"{child.pid}\n")
     if params.deaf:
         DEAF.match("a" * 40 + "b")
+    if params.misbehaves and not (params.once and Path(params.once).exists()):
+        if params.once:
+            Path(params.once).touch()
+        _misbehave(params.misbehaves)
     over = ",".join(entry.label for entries in context.inputs.values() for entry in entries) or "-"
     for item in range(1, params.items + 1):
         if item in context.completed:
@@ -64,3 +76,17 @@ def run(params: WreckParams, context) -> None:
         if params.made:
             with open(params.made, "a") as file:
                 file.write(f"{context.job_id} {context.step} {over} {item}\n")
+
+
+def _misbehave(how: str) -> None:
+    match how:
+        case "segfault":
+            ctypes.string_at(0)
+        case "closes its pipe":
+            os.close(int(sys.argv[sys.argv.index("--events") + 1]))
+        case "leaves":
+            raise SystemExit(0)
+        case "takes all memory":
+            have = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (have + (64 << 20), resource.RLIM_INFINITY))
+            bytearray(1 << 30)
