@@ -1,5 +1,7 @@
 """Cutting a loop: the place where it begins, and the crossfade that makes its end lead back there.
 
+What is a circle already needs no cut, only the place to begin at.
+
 Arrays are float32 of shape ``(channels, samples)``, full scale ±1.
 """
 
@@ -8,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from handlers.audio.crossfade import gains
+from handlers.audio.timbre import analyse
 
 SLACK_S = 0.05
 """How far the start may move to find a quiet moment of the waveform."""
+BESIDE_S = 0.25
+"""How much on either side of a place is compared for timbre and level."""
 MOST_OPPOSED = -0.5
 """Correlation under which no more gain is added to two signals that cancel."""
 
@@ -55,6 +60,33 @@ def cut_loop(audio: np.ndarray, start: int, length: int, fade: int) -> np.ndarra
     even = 1 / np.sqrt(1 + 2 * alike * out * into)
     loop[:, length - fade :] = (leaving * out + entering * into) * even
     return loop - loop.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+
+
+def begin_well(circle: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Turn a loop without a seam, ``(channels, samples)``, to the place where beginning it is heard least.
+
+    Timbre and level are to be the same before and after, as far as they are anywhere in it, and the waveform small.
+    """
+    length = circle.shape[1]
+    bands = analyse(circle, sample_rate, loop=True).bands()
+    if len(bands) < 8:
+        return circle
+    hop = length / len(bands)
+    width = max(1, min(len(bands) // 4, round(BESIDE_S * sample_rate / hop)))
+    around = np.concatenate([bands[-width:], bands, bands[:width]]).astype(np.float64)
+    sums = np.concatenate([np.zeros((1, bands.shape[1])), np.cumsum(around, axis=0)])
+    places = np.arange(width, width + len(bands))
+    floor = bands.mean(axis=0).max() * 1e-6 + 1e-20
+    before = (sums[places] - sums[places - width]) / width + floor
+    after = (sums[places + width] - sums[places]) / width + floor
+    timbre = np.abs(10 * np.log10(after / before)).mean(axis=1)
+    level = np.abs(10 * np.log10(after.sum(axis=1) / before.sum(axis=1)))
+    step = np.maximum(timbre / max(float(np.median(timbre)), 0.25), level / max(float(np.median(level)), 0.25))
+    # A frame is centred one hop after its start.
+    first = int((np.argmin(step) + 0.5) * hop)
+    count = max(4, int(hop))
+    nearby = circle.take(np.arange(first - 2, first + count + 2), axis=1, mode="wrap")
+    return np.roll(circle, -(first - 2 + choose_start(nearby, 2, count)), axis=1)
 
 
 def _median(values: np.ndarray) -> np.ndarray:
