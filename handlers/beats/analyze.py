@@ -9,10 +9,8 @@ clicks of `exports: [click]` (:mod:`handlers.audio.delivery.click`); its beat tr
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from handlers.audio.columns import Columns
@@ -116,20 +114,10 @@ def run(params: BeatsParams, context: Context) -> None:
     if not files:
         raise Invalid(f"input: {params.input!r} holds no audio; name a step, an item or a file that is there")
     context.progress("loading", 0, len(files), "files")
-    if "click" in params.exports:
-        _choose_compiled_code_folder(context.cache_dir)
     for item, file in enumerate(files, 1):
         if item not in context.completed:
             _analyze(item, file, params, context, len(files))
     context.progress("working", len(files), len(files), "files")
-
-
-def _choose_compiled_code_folder(cache_dir: Path) -> None:
-    """Let numba keep what it compiles for librosa (20 s, once) in our cache where it cannot write beside librosa."""
-    spec = find_spec("librosa")
-    home = Path(spec.origin).parent if spec and spec.origin else None
-    if home and not os.access(home, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir / "numba"))
 
 
 def _analyze(item: int, file: InputFile, params: BeatsParams, context: Context, total: int) -> None:
@@ -147,7 +135,7 @@ def _analyze(item: int, file: InputFile, params: BeatsParams, context: Context, 
     _say_what_is_missing(found.grid, file, params, context)
     result = report(found, file.label)
     image, document = context.workdir / f"{item}.png", context.workdir / f"{item}.json"
-    _draw(image, found, file.title)
+    _draw(image, found, result, file.title)
     document.write_text(as_json(result), encoding="utf-8")
     context.emit(item, image, "sidecar", label="picture")
     _export(item, file, params.exports, result, context)
@@ -167,7 +155,7 @@ def _say_what_is_missing(grid: Grid, file: InputFile, params: BeatsParams, conte
         context.log(f"{file.label}: no beat was found", source=file.label, onsets=len(grid.onsets.times_s))
 
 
-def _draw(path: Path, found: Analysis, title: str) -> None:
+def _draw(path: Path, found: Analysis, result: Result, title: str) -> None:
     grid = found.grid
     tempo = "no beat" if grid.tempo_bpm is None else f"{grid.tempo_bpm:.2f} BPM  {grid.meter}"
     key = f"  {found.key.name} ({found.key.camelot})" if found.key else ""
@@ -177,7 +165,7 @@ def _draw(path: Path, found: Analysis, title: str) -> None:
         found.info.sample_rate,
         beats_s=grid.beats_s,
         downbeats_s=grid.downbeats_s,
-        sections=[Span(one.start_s, one.end_s, one.name) for one in found.sections],
+        sections=[Span(one.start_s, one.end_s, one.name) for one in result.sections],
         strips=picture_strips(found),
         title=f"{title}  {tempo}{key}",
     )

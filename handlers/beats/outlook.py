@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.beats.params import BeatsParams
+from handlers.beats.result import name_section
 from handlers.contract import Estimate, ItemRecord
 
 PICTURE_BYTES = 1_000_000
@@ -42,7 +43,7 @@ def describe(item: ItemRecord) -> str:
     sound += [f"{facts['integrated_lufs']:.1f} LUFS"] if facts["integrated_lufs"] is not None else ["silent"]
     sound += [f"{facts['onsets']} onsets", *facts["mood"]]
     lines.append(", ".join(sound))
-    parts = [f"{_clock(one['start_s'])} {_name(one)}" for one in facts["sections"]]
+    parts = [f"{_clock(one['start_s'])} {name_section(one['label'], one['letter'])}" for one in facts["sections"]]
     lines += [", ".join(parts[start : start + _PARTS]) for start in range(0, len(parts), _PARTS)] * (len(parts) > 1)
     return "\n  ".join(lines)
 
@@ -60,7 +61,3 @@ def _share(value: float) -> str:
 def _clock(time_s: float) -> str:
     minutes, seconds = divmod(round(time_s), 60)
     return f"{minutes}:{seconds:02d}"
-
-
-def _name(section: Mapping[str, Any]) -> str:
-    return " ".join(dict.fromkeys((section["label"], section["letter"])))

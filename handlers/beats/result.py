@@ -53,8 +53,8 @@ class Section(_Record):
 
     @property
     def name(self) -> str:
-        """Label and letter, such as ``drop B'``; the letter alone where it is the label."""
-        return self.letter if self.label == self.letter else f"{self.label} {self.letter}"
+        """What people call it, as :func:`name_section` puts it."""
+        return name_section(self.label, self.letter)
 
 
 class Key(_Record):
@@ -156,6 +156,11 @@ class Result(_Record):
     """Words from the table below."""
     character: Character
     loudness: Loudness
+
+
+def name_section(label: str, letter: str) -> str:
+    """Label and letter, such as ``drop B'``; the letter alone where it is the label."""
+    return letter if label == letter else f"{label} {letter}"
 
 
 def schema() -> dict[str, object]:

@@ -55,11 +55,6 @@ class Section:
     brightness: float
     """0..1: centre of gravity of the spectrum, 100 Hz to 10 kHz by octaves."""
 
-    @property
-    def name(self) -> str:
-        """Label and letter, such as ``drop B'``; the letter alone where it is the label."""
-        return self.letter if self.label == self.letter else f"{self.label} {self.letter}"
-
 
 def find_sections(features: Features, notes: Notes, downbeats_s: np.ndarray, duration_s: float) -> list[Section]:
     """Find and name the sections of a recording.
@@ -203,8 +198,7 @@ def name_functions(bars: Bars, edges: Sequence[int]) -> list[str]:
         return [""] * len(spans)
     full = {name: np.percentile(getattr(bars, name), 90) for name in ("level_db", "low_db", "mid_db", "high_db")}
     level, low, mid, high = (
-        np.array([getattr(bars, name)[start:end].mean() - full[name] for start, end in spans])
-        for name in full
+        np.array([getattr(bars, name)[start:end].mean() - full[name] for start, end in spans]) for name in full
     )
     most = max(float(np.percentile(bars.onsets, 90)), 1e-9)
     onsets = np.array([bars.onsets[start:end].mean() for start, end in spans]) / most
