@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import eventually
 from tests.faults.conftest import BreakableHouse, published_once
+
+LIMIT_MIB = 300
+"""For the daemon and two workers together: about twice what they need."""
 
 ENDS = {
     "exit": ("crashed", "exited with status 3"),
@@ -55,3 +62,35 @@ def test_a_job_that_ends_every_worker_is_quarantined_with_its_reason(running: Br
     assert "quarantined" in running.drophammer("show", "poison")
     running.ended("good")
     assert published_once(running) == []
+
+
+@pytest.fixture
+def memory_limit() -> Iterator[Callable[[int], None]]:
+    """Puts a process, and what it starts from then on, under a limit of the kernel's, in MiB."""
+    first = Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
+    group = Path("/sys/fs/cgroup/memory" if first else "/sys/fs/cgroup") / f"drophammer-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(LIMIT_MIB << 20))
+    except OSError as error:
+        pytest.skip(f"no memory limit can be set here: {error}")
+
+    def confine(pid: int) -> None:
+        (group / "cgroup.procs").write_text(str(pid))
+
+    yield confine
+    eventually(lambda: not (group / "cgroup.procs").read_text(), "the group is empty")
+    group.rmdir()
+
+
+def test_when_the_kernels_memory_limit_is_reached_a_worker_dies_and_never_the_daemon(
+    memory_limit: Callable[[int], None], running: BreakableHouse
+) -> None:
+    memory_limit(running.process.pid)
+    running.drop("large.yaml", {"do": "probe", "memory_mib": 3 * LIMIT_MIB})
+    job = running.ended("large", "failed")
+    assert "quarantined" in job["reason"] and "SIGKILL" in job["reason"]
+    running.drop("good.yaml", {"do": "wreck"})
+    running.ended("good")
+    assert published_once(running) == []
+    running.stop()

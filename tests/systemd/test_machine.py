@@ -141,6 +141,63 @@ def test_machine_a_stop_lets_the_running_step_finish_and_gets_the_time_it_asks_f
     assert job["state"] == "done" and [attempt["outcome"] for attempt in job["attempts"]] == ["done"]
 
 
+def test_machine_a_daemon_that_is_killed_again_and_again_stays_down_until_a_person_has_looked(
+    system_service: Installed,
+) -> None:
+    system_service.add_to_unit("RestartSec=0.1")
+    system_service.drop("struck", {"do": "probe", "seconds": 3})
+    system_service.is_running("struck")
+    for _ in range(8):
+        if system_service.shown("ActiveState")["ActiveState"] == "failed":
+            break
+        eventually(lambda: system_service.shown("ActiveState")["ActiveState"] in ("active", "failed"), "it is up or given up")
+        system_service.machine.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", "drophammer")
+        eventually(lambda: system_service.shown("SubState")["SubState"] in ("start", "running", "failed"), "systemd has judged")
+    assert system_service.shown("ActiveState")["ActiveState"] == "failed"
+    assert "Start request repeated too quickly" in system_service.log()
+    system_service.systemctl("reset-failed", "drophammer")
+    system_service.systemctl("start", "drophammer")
+    assert system_service.ended("struck")["state"] == "done"
+
+
+def test_machine_a_configuration_it_cannot_start_with_is_not_tried_again(system_service: Installed) -> None:
+    system_service.configure(retries="many")
+    try:
+        assert system_service.systemctl("restart", "drophammer", check=False).returncode != 0
+        assert system_service.shown("ActiveState", "ExecMainStatus", "NRestarts") == {
+            "ActiveState": "failed", "ExecMainStatus": "2", "NRestarts": "0",
+        }  # fmt: skip
+        assert "retries" in system_service.log()
+    finally:
+        system_service.configure()
+        system_service.systemctl("reset-failed", "drophammer")
+        system_service.systemctl("start", "drophammer")
+
+
+def test_machine_a_step_longer_than_the_drain_is_given_back_by_a_stop(system_service: Installed) -> None:
+    system_service.configure(drain=1)
+    system_service.systemctl("reload", "drophammer")
+    system_service.drop("given-back", {"do": "probe", "items": 8, "seconds": 1})
+    system_service.is_running("given-back")
+    system_service.systemctl("stop", "drophammer")
+    assert system_service.shown("ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"}
+    system_service.configure()
+    system_service.systemctl("start", "drophammer")
+    job = system_service.ended("given-back")
+    assert job["state"] == "done" and [attempt["outcome"] for attempt in job["attempts"]] == ["interrupted", "done"]
+
+
+def test_machine_out_of_memory_takes_the_worker_and_not_the_daemon(system_service: Installed) -> None:
+    controllers = system_service.machine.run("cat", "/sys/fs/cgroup/unified/cgroup.controllers").stdout.split()
+    if "memory" not in controllers:
+        pytest.skip("MemoryMax= needs cgroup v2's memory controller; tests/faults/test_misbehaving.py tries a limit without systemd")
+    system_service.add_to_unit("MemoryMax=300M\nMemorySwapMax=0")
+    before = system_service.pid()
+    system_service.drop("large", {"do": "probe", "memory_mib": 600, "seconds": 1})
+    job = system_service.ended("large")
+    assert "SIGKILL" in job["reason"] and system_service.pid() == before
+
+
 def test_machine_a_drive_that_comes_later_is_found_without_a_restart(system_service: Installed) -> None:
     machine = system_service.machine
     script = "mkdir -p /mnt/drive /media/disk && mount -t tmpfs tmpfs /media/disk && mkdir /media/disk/outbox && touch /media/disk/outbox/.drophammer-outbox"
