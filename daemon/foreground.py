@@ -39,12 +39,15 @@ class Result:
     warnings: list[str]
     sidecars: dict[int, dict[str, str]] = field(default_factory=dict)
     labels: list[dict[str, Any]] = field(default_factory=list)
-    """For steps that read this one: path, label, sha256, facts, sidecars of each item."""
+    """For steps that read this one: number, path, label, sha256, facts, sidecars of each item."""
+    published: dict[int, dict[str, str]] = field(default_factory=dict)
+    """The sidecars' places below the folder of the results, by item and label."""
 
 
 def run(
-    settings: Settings, registry: Registry, document: Document, output: Path, on_progress: Progress
-) -> list[Result]:
+    settings: Settings, registry: Registry, document: Document, output: Path, on_progress: Progress,
+    *, replace: bool = False,
+) -> list[Result]:  # fmt: skip
     """Run every step of a document in this process.
 
     Parameters
@@ -53,6 +56,8 @@ def run(
         The folder that results are put into; made if it is not there.
     on_progress
         Called with the step's name and each message of the run (`progress`, `log`).
+    replace
+        Put results in the place of files of the same names.
 
     Raises
     ------
@@ -78,14 +83,14 @@ def run(
             step = next(step for step in left if all(need in done for need in step.needs))
             left.remove(step)
             done[step.name] = _run_step(
-                settings, registry, document, step, seed, done, Path(scratch), output, on_progress
+                settings, registry, document, step, seed, done, Path(scratch), output, on_progress, replace
             )
     return [done[step.name] for step in document.steps]
 
 
 def _run_step(
     settings: Settings, registry: Registry, document: Document, step: Step, seed: int, done: dict[str, Result],
-    scratch: Path, output: Path, on_progress: Progress,
+    scratch: Path, output: Path, on_progress: Progress, replace: bool,
 ) -> Result:  # fmt: skip
     handler = registry[step.handler]
     workdir = scratch / step.name
@@ -93,7 +98,7 @@ def _run_step(
 
     def say(message: dict[str, Any]) -> None:
         if message["say"] == "item":
-            _deliver(result, message, workdir, output, document.name)
+            _deliver(result, message, workdir, output, document.name, replace)
         else:
             on_progress(step.name, message)
 
@@ -131,12 +136,42 @@ def _inputs(reference: str, source: dict[str, Any], done: dict[str, Result]) -> 
             f"{reference}: only steps of the same file and paths can be read in the foreground; submit the job"
         )
     items = done[source["step"]].labels
-    return items if source["item"] is None else items[source["item"] - 1 : source["item"]]
+    # By its number, not its place: a run may leave one out.
+    return [item for item in items if source["item"] in (None, item["item"])]
 
 
-def _deliver(result: Result, message: dict[str, Any], workdir: Path, output: Path, job: str) -> None:
+def _deliver(result: Result, message: dict[str, Any], workdir: Path, output: Path, job: str, replace: bool) -> None:
     source = workdir / message["file"]
-    target = output / file_name(job, result.step, 1, 1, message["item"], message["label"], source.suffix)
+    usual = file_name(job, result.step, 1, 1, message["item"], message["label"], source.suffix)
+    name = message["facts"].get("published", usual)
+    target = output / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if replace:
+        new = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        _place(source, new)
+        os.replace(new, target)
+    else:
+        _place(source, target)
+    result.files.append(target)
+    item = message["item"]
+    if message["kind"] == "sidecar":
+        result.sidecars.setdefault(item, {})[message["label"]] = str(target)
+        result.published.setdefault(item, {})[message["label"]] = name
+    elif message["kind"] == "primary":
+        result.items.append(ItemRecord(item, target, message["facts"]))
+        entry = {
+            "item": item,
+            "path": str(target),
+            "label": f"{result.step}/{item}",
+            "sha256": message["sha256"],
+            "facts": message["facts"],
+            "published": name,
+            "published_sidecars": result.published.get(item, {}),
+        }
+        result.labels.append({**entry, "sidecars": result.sidecars.get(item, {})})
+
+
+def _place(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except FileExistsError:
@@ -145,16 +180,3 @@ def _deliver(result: Result, message: dict[str, Any], workdir: Path, output: Pat
         if target.exists():
             raise Invalid(f"{target} is there already; choose another folder with --output") from None
         shutil.copyfile(source, target)
-    result.files.append(target)
-    item = message["item"]
-    if message["kind"] == "sidecar":
-        result.sidecars.setdefault(item, {})[message["label"]] = str(target)
-    elif message["kind"] == "primary":
-        result.items.append(ItemRecord(item, target, message["facts"]))
-        entry = {
-            "path": str(target),
-            "label": f"{result.step}/{item}",
-            "sha256": message["sha256"],
-            "facts": message["facts"],
-        }
-        result.labels.append({**entry, "sidecars": result.sidecars.get(item, {})})

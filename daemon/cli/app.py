@@ -58,9 +58,10 @@ verbose = False
 """Set by `--verbose`, anywhere on the line: expected errors show where they came from."""
 
 
-def _set_verbose(value: bool) -> None:
+def _set_verbose(value: bool) -> bool:
     global verbose
     verbose = verbose or value
+    return value
 
 
 Verbose = Annotated[

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 
 from daemon.cli import terminal
+from daemon.cli.app import Verbose
 from daemon.cli.failure import CommandError
 from daemon.cli.wait import ProgressLine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+    from pydantic.fields import FieldInfo
 
     from daemon.settings_model import Settings
     from handlers.contract import Handler
@@ -25,17 +28,21 @@ if TYPE_CHECKING:
 def do(
     context: typer.Context,
     handler: Annotated[str, typer.Argument(metavar="HANDLER", help="The word after `do:` in a job file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")] = Path(),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder for the results; of a catalogue its file.")
+    ] = Path(),
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON: a list of step, handler, files, items, warnings.")
     ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run one handler on files, here and now: do HANDLER FILES... --key value.
 
-    Keys are those of a job file (./drophammer schema, docs/). A handler that reads one recording is run once per file.
-    Nothing is written over.
+    Keys are those of a job file (./drophammer schema, docs/), with - or _. A handler that reads one recording is run once
+    per file. A key without a value is a switch. Nothing is written over but a file that --output names.
 
     Example: ./drophammer do beats kick.wav --output /tmp/kick
+    Example: ./drophammer do discover --root ~/music --output audio_catalog.csv
     """
     from daemon import documents, foreground
     from daemon.settings import load
@@ -45,17 +52,25 @@ def do(
     registry = load_registry(settings.handlers)
     if handler not in registry:
         raise CommandError(f"no handler {handler!r}: there are {', '.join(sorted(registry))}")
-    files, keys = split_words(context.args)
+    files, keys = split_words(context.args, _switches(registry[handler]))
+    # Who names a file means that file, as with `>`: scripts write their catalogue anew into the same one.
+    named = bool(output.suffix) and "output" in registry[handler].params.model_fields and not output.is_dir()
+    if named:
+        output, keys["output"] = output.parent, output.name
+    if verbose and "verbose" in _switches(registry[handler]):
+        keys["verbose"] = None
     results = []
     with tempfile.TemporaryDirectory() as nowhere, ProgressLine() as line:
-        reading = _open_world(settings, files, Path(nowhere))
+        reading = _open_world(settings, [*files, *_paths(registry[handler], keys)], Path(nowhere))
         for name, text in job_texts(registry[handler], files, keys):
             document = documents.read(text, registry, reading, default_name=name)
             for step in document.steps:
                 for finding in step.findings:
                     if finding.kind == "warning":
                         terminal.note(f"warning: {finding.key}: {finding.message}")
-            results += foreground.run(settings, registry, document, output, lambda step, message: _show(line, message))
+            results += foreground.run(
+                settings, registry, document, output, lambda step, message: _show(line, message, verbose), replace=named
+            )
     if json:
         facts = [
             {"step": r.step, "handler": r.handler, "files": [str(file) for file in r.files], "warnings": r.warnings,
@@ -71,26 +86,32 @@ def do(
 do.settings = {"context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}}  # type: ignore[attr-defined]
 
 
-def split_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Files, and ``--key value``, ``--key=value`` or a bare ``--flag`` (true)."""
+def split_words(words: Sequence[str], switches: Collection[str] = ()) -> tuple[list[str], dict[str, str | None]]:
+    """Files, and ``--key value``, ``--key=value`` or a bare ``--key`` (None); a switch takes no word but true or false."""
     files: list[str] = []
-    keys: dict[str, str] = {}
+    keys: dict[str, str | None] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("--") or len(word) == 2:
             files.append(word)
             continue
-        key, equals, value = word[2:].partition("=")
-        if not equals:
-            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
-        keys[key.replace("-", "_")] = value
+        key, equals, text = word[2:].partition("=")
+        key, value = key.replace("-", "_"), text if equals else None
+        if (
+            not equals
+            and rest
+            and not rest[0].startswith("--")
+            and (key not in switches or rest[0] in ("true", "false"))
+        ):
+            value = rest.pop(0)
+        keys[key] = value
     return files, keys
 
 
-def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str]) -> list[tuple[str, bytes]]:
+def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str | None]) -> list[tuple[str, bytes]]:
     """Job files (name and text) that ask for the handler on these files."""
-    given = [f"{_word(key)}: {_value(value)}" for key, value in keys.items()]
+    given = [f"{_word(key)}: {text}" for key, value in keys.items() if (text := _given(handler, key, value))]
     head = [f"do: {handler.name}", *given]
     if not files:
         return [(handler.name, "\n".join(head).encode())]
@@ -99,40 +120,86 @@ def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str]) -> l
         raise CommandError(
             f"{handler.name} reads no files, found {files[0]!r}; its keys are --{' --'.join(handler.params.model_fields)}"
         )
-    for file in files:
-        if not Path(file).is_file():
-            raise CommandError(f"{file}: no such file")
-    # Links are followed here, as a shell would: whoever types a path means what it leads to (outbox/latest/...).
-    places = [os.path.realpath(file) for file in files]
+    places = [_place(file, _kind(handler.params.model_fields[_field(handler, key)])[0]) for file in files]
     if many:
         return [(handler.name, "\n".join([*head, f"{key}: {jsonlib.dumps(places)}"]).encode())]
     return [(Path(place).stem, "\n".join([*head, f"{key}: {jsonlib.dumps(place)}"]).encode()) for place in places]
 
 
+def _given(handler: Handler, key: str, value: str | None) -> str | None:
+    """A key's value as a job file writes it; None for one that is named without a value and is no switch."""
+    info = handler.params.model_fields.get(_field(handler, key))
+    if value is None:
+        if info is None or key in _switches(handler):
+            return "true"
+        terminal.note(f"warning: --{key.replace('_', '-')} has no value and is left out")
+        return None
+    mark, many = _kind(info) if info is not None else (None, False)
+    if mark is None or value.startswith("["):
+        return _value(value)
+    place = jsonlib.dumps(_place(value, mark))
+    return f"[{place}]" if many else place
+
+
+def _place(path: str, mark: type) -> str:
+    """Where a path leads. Links are followed here, as a shell would: whoever types one means what it leads to."""
+    from handlers.contract import FolderMark
+
+    wanted = os.path.isdir if mark is FolderMark else os.path.isfile
+    if not wanted(os.path.expanduser(path)):
+        raise CommandError(f"{path}: no such {'folder' if mark is FolderMark else 'file'}")
+    return os.path.realpath(os.path.expanduser(path))
+
+
+def _paths(handler: Handler, keys: dict[str, str | None]) -> list[str]:
+    """What keys name on the disk."""
+    fields = handler.params.model_fields
+    return [
+        os.path.expanduser(value)
+        for key, value in keys.items()
+        if value is not None and (info := fields.get(_field(handler, key))) is not None and _kind(info)[0] is not None
+    ]
+
+
+def _field(handler: Handler, key: str) -> str:
+    """A field's name by the key that a job file has for it."""
+    return next((name for name, info in handler.params.model_fields.items() if info.alias == key), key)
+
+
+def _switches(handler: Handler) -> list[str]:
+    return [info.alias or name for name, info in handler.params.model_fields.items() if info.annotation is bool]
+
+
 def _input_key(handler: Handler) -> tuple[str | None, bool]:
-    """The first parameter that names audio, and whether it takes several."""
-    for name, info in handler.params.model_fields.items():
-        if _marks(info.metadata):
-            return info.alias or name, False
-        depth = _depth_of_mark(info.annotation)
-        if depth is not None:
-            return info.alias or name, depth
+    """The first parameter that names audio, or else folders, and whether it takes several."""
+    from handlers.contract import FolderMark, ReferenceMark
+
+    for wanted in (ReferenceMark, FolderMark):
+        for name, info in handler.params.model_fields.items():
+            mark, many = _kind(info)
+            if mark is wanted:
+                return info.alias or name, many
     return None, False
 
 
-def _marks(metadata: Sequence[Any]) -> bool:
-    from handlers.contract import ReferenceMark
+def _kind(info: FieldInfo) -> tuple[type | None, bool]:
+    """Whether a parameter names audio or folders (:class:`ReferenceMark`, :class:`FolderMark`), and several of them."""
+    return next(iter(_marks(info.metadata)), None) or _below(info.annotation)
 
-    return any(isinstance(mark, ReferenceMark) for mark in metadata)
+
+def _marks(metadata: Sequence[Any]) -> list[tuple[type, bool]]:
+    from handlers.contract import FolderMark, ReferenceMark
+
+    return [(type(mark), False) for mark in metadata if isinstance(mark, ReferenceMark | FolderMark)]
 
 
-def _depth_of_mark(annotation: Any) -> bool | None:
-    """Whether the mark lies inside a list or tuple; None when there is no mark."""
-    if _marks(getattr(annotation, "__metadata__", ())):
-        return False
-    found = [_depth_of_mark(part) for part in get_args(annotation)]
-    known = [depth for depth in found if depth is not None]
-    return None if not known else get_origin(annotation) in (list, tuple) or any(known)
+def _below(annotation: Any) -> tuple[type | None, bool]:
+    if found := _marks(getattr(annotation, "__metadata__", ())):
+        return found[0]
+    known = [kind for part in get_args(annotation) if (kind := _below(part))[0] is not None]
+    if not known:
+        return None, False
+    return known[0][0], get_origin(annotation) in (list, tuple) or any(many for _, many in known)
 
 
 def _word(text: str) -> str:
@@ -156,22 +223,25 @@ def _open_world(settings: Settings, files: Sequence[str], nowhere: Path) -> Sett
     """Settings in which the files on the command line may be read: whoever types a path has it already."""
     roots = [
         *settings.roots,
-        *{Path(file).resolve().parent for file in files},
-        *{Path(os.path.abspath(file)).parent for file in files},
+        *{
+            place if place.is_dir() else place.parent
+            for file in files
+            for place in (Path(file).resolve(), Path(os.path.abspath(file)))
+        },
     ]
     return settings.model_copy(update={"roots": roots, "paths": replace(settings.paths, outbox=nowhere)})
 
 
-def _show(line: ProgressLine, message: dict[str, Any]) -> None:
+def _show(line: ProgressLine, message: dict[str, Any], told: bool) -> None:
     if message["say"] == "progress":
         line.show(
             terminal.safe(
                 terminal.progress(message["phase"], message["done"], message.get("total"), message.get("unit"))
             )
         )
-    elif message["say"] == "log" and message["level"] in ("warning", "error"):
+    elif message["say"] == "log" and (told or message["level"] in ("warning", "error")):
         line.clear()
-        terminal.note(f"{message['level']}: {message['message']}")
+        terminal.note(message["message"] if message["level"] == "info" else f"{message['level']}: {message['message']}")
 
 
 def _print(handler: Handler, result: Any) -> None:

@@ -2,7 +2,7 @@
 
 `beds` is all items of a step, `beds/3` its third; `from/beds/3` the same of the job named by `from:`; `each` the
 current item of a `for_each` step. Of an earlier job with `seeds:`, `from/seed-7/beds/3` says which. Everything else is a path: it starts with `./`, `../`, `/` or `~/`, or ends in a
-suffix of audio. The form alone decides, so that the daemon reads a reference as this reader did.
+suffix of audio or of a catalogue. The form alone decides, so that the daemon reads a reference as this reader did.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ AUDIO_SUFFIXES = frozenset(
     | {".m4a", ".wma", ".aac", ".mp4", ".m4b", ".ape", ".wv", ".mpc", ".dsf", ".dff", ".ac3", ".amr", ".mka", ".webm"}
 )
 """Suffixes that make a word a path. Some cannot be read here; the handler says so, by name."""
+CATALOGUE_SUFFIXES = frozenset({".csv", ".json", ".md", ".markdown"})
+"""Suffixes of catalogues of recordings; they make a word a path, too."""
 
 _STEP = re.compile(r"(?:(from/)(seed-[0-9]{1,10}/)?)?([a-z][a-z0-9_-]{0,30})(?:/([0-9]{1,9}))?", re.ASCII)
 
@@ -98,7 +100,7 @@ def parse(text: str) -> AnyReference:
             raise ReferenceRefused(f"names no item: items are numbered {step}/1, {step}/2, ...")
         number = None if item is None else int(item)
         return FromReference(f"{seed or ''}{step}", number) if other else StepReference(step, number)
-    if text.startswith(("./", "../", "/", "~/")) or os.path.splitext(text)[1].lower() in AUDIO_SUFFIXES:
+    if text.startswith(("./", "../", "/", "~/")) or os.path.splitext(text)[1].lower() in AUDIO_SUFFIXES | CATALOGUE_SUFFIXES:
         return PathReference(text)
     raise ReferenceRefused(f"is neither a step nor a path; for a file write ./{text}")
 

@@ -28,8 +28,8 @@ def describe_discovery(item: ItemRecord) -> str:
     facts = item.facts
     read = f"{facts['read']} read, {facts['unchanged']} known from before"
     lines = [
-        f"{facts['files']} recordings, {facts['hours']:.2f} hours, {facts['size_mb']:g} MB "
-        f"in {facts['folders']} folders: {_counted(facts['codecs'])} ({read})"
+        f"{_some(facts['files'], 'recording')}, {facts['hours']:.2f} hours, {facts['size_mb']:g} MB "
+        f"in {_some(facts['folders'], 'folder')}: {_counted(facts['codecs'])} ({read})"
     ]
     if facts["broken"]:
         lines.append(f"{facts['broken']} could not be used:")
@@ -47,7 +47,7 @@ def describe_selection(item: ItemRecord) -> str:
     """Return counts, hours, mean, the top five, and which rule removed how many."""
     facts = item.facts
     lines = [
-        f"{facts['selected']} of {facts['of']} recordings selected by {facts['rules']}, {facts['hours']:.2f} hours, "
+        f"{facts['selected']} of {_some(facts['of'], 'recording')} selected by {facts['rules']}, {facts['hours']:.2f} hours, "
         f"{facts['mean_s']:.0f} s and {facts['mean_score']:g} points in the mean"
     ]
     lines += [
@@ -62,9 +62,13 @@ def describe_selection(item: ItemRecord) -> str:
 def describe_report(item: ItemRecord) -> str:
     """Return how many recordings were mined, what came out, and what failed."""
     facts = item.facts
-    lines = [f"{facts['successful']} of {facts['total']} recordings mined: {_counted(facts['textures'])}"]
+    lines = [f"{facts['successful']} of {_some(facts['total'], 'recording')} mined: {_counted(facts['textures'])}"]
     lines += [f"failed: {one['rel_path']}: {one['error']}" for one in facts["failed_first"]]
     return "\n  ".join(lines)
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _counted(counts: Mapping[str, Any]) -> str:

@@ -152,6 +152,7 @@ DISCOVER = Handler(
     run="handlers.archaeology.discover:run",
     estimate="handlers.archaeology.outlook:estimate_catalogue",
     describe="handlers.archaeology.outlook:describe_discovery",
+    surveys=True,
 )
 SELECT = Handler(
     name="select",
@@ -161,6 +162,7 @@ SELECT = Handler(
     check="handlers.archaeology.outlook:check_selection",
     estimate="handlers.archaeology.outlook:estimate_catalogue",
     describe="handlers.archaeology.outlook:describe_selection",
+    surveys=True,
 )
 REPORT = Handler(
     name="report",

@@ -37,7 +37,7 @@ class Verdict:
     reason: str = ""
     score: int = 0
     reasons: list[str] = field(default_factory=list)
-    """What the points are for: `+10 masters`."""
+    """What the points are for: `masters +10`."""
 
 
 def list_rules(config_dir: Path) -> list[str]:
@@ -100,7 +100,7 @@ def judge(row: Mapping[str, Any], wishes: Wishes) -> Verdict:
         points.append((FORMAT_POINTS, f"{wishes.prefer_channels} channels"))
     if wishes.prefer_sample_rate is not None and row.get("sample_rate") == wishes.prefer_sample_rate:
         points.append((FORMAT_POINTS, f"{wishes.prefer_sample_rate} Hz"))
-    return Verdict(score=sum(count for count, _ in points), reasons=[f"+{count} {what}" for count, what in points])
+    return Verdict(score=sum(count for count, _ in points), reasons=[f"{what} +{count}" for count, what in points])
 
 
 def measured_rules(wishes: Wishes) -> dict[str, Range]:

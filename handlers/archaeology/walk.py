@@ -24,6 +24,8 @@ SKIPPED = frozenset({
 })  # fmt: skip
 OUTBOX_MARKER = ".drophammer-outbox"
 """Lies in every folder that finished work is published to; what came out is no source."""
+SCRATCH = ".drophammer-"
+"""Our own folders of work in progress: not worth a word."""
 OUTBOX, DOT_FOLDER = "the outbox", "dot-folders"
 
 
@@ -116,6 +118,8 @@ def _look(folder: str, rel_folder: str, result: Walk, seen: set[tuple[int, int]]
             result.links += 1
         elif not entry.is_dir():
             _take(entry, rel_path, result)
+        elif entry.name.startswith(SCRATCH):
+            continue
         elif entry.name in SKIPPED:
             result.skipped[entry.name] += 1
         elif entry.name.startswith("."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -11,8 +12,10 @@ import pytest
 from daemon.cli.do import job_texts, split_words
 from daemon.cli.failure import CommandError
 from daemon.settings import CHECKOUT
+from handlers.audio import files
 from handlers.contract import Handler, Params
 from handlers.registry import load_registry
+from tests.fixtures.sound import tone
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +30,7 @@ def handlers():
 
 def test_words_are_files_keys_and_flags() -> None:
     assert split_words(["a.wav", "--tempo", "120", "b.wav", "--min-length=3", "--dry-run"]) == (
-        ["a.wav", "b.wav"], {"tempo": "120", "min_length": "3", "dry_run": "true"},
+        ["a.wav", "b.wav"], {"tempo": "120", "min_length": "3", "dry_run": None},
     )  # fmt: skip
 
 
@@ -85,3 +88,54 @@ def test_do_names_the_nearest_key_and_the_known_handlers(call) -> None:
 def test_several_seeds_are_for_the_daemon(call, tmp_path) -> None:
     result = call("do", "stems", "--style", "industrial/bed", "--seeds", "[1, 2]", "-o", str(tmp_path / "made"))
     assert result.exit_code == 1 and "seeds: needs the daemon; submit the job" in result.stderr
+
+
+@pytest.fixture
+def music(tmp_path, monkeypatch):
+    """A folder with two tones, and the shell in it."""
+    for name in ("masters/a.wav", "b.wav"):
+        (tmp_path / "music" / name).parent.mkdir(parents=True, exist_ok=True)
+        files.write(tmp_path / "music" / name, tone(440, 0.5, 8000), 8000)
+    monkeypatch.chdir(tmp_path / "music")
+    return tmp_path / "music"
+
+
+def test_a_switch_takes_no_word_and_a_key_without_a_value_is_left_out(handlers) -> None:
+    words = ["--verbose", "music", "--verify", "false", "--format", "--hash", "sha256"]
+    files, keys = split_words(words, ["verbose", "verify"])
+    assert (files, keys) == (["music"], {"verbose": None, "verify": "false", "format": None, "hash": "sha256"})
+    ((_, text),) = job_texts(handlers["discover"], [], keys)
+    assert text.decode().splitlines()[1:] == ["verbose: true", "verify: false", 'hash: "sha256"']
+
+
+def test_folders_and_files_in_flags_are_looked_for_where_the_shell_is(handlers, music) -> None:
+    ((_, text),) = job_texts(handlers["discover"], [], {"root": "."})
+    assert text.decode().splitlines()[1] == f"root: [{json.dumps(str(music))}]"
+    ((_, text),) = job_texts(handlers["discover"], ["masters", "."], {})
+    assert text.decode().splitlines()[1] == f"root: {json.dumps([str(music / 'masters'), str(music)])}"
+    ((_, text),) = job_texts(handlers["select"], [], {"catalog": "b.wav"})
+    assert text.decode().splitlines()[1] == f"catalog: {json.dumps(str(music / 'b.wav'))}"
+    for handler, key, value, said in (("select", "catalog", "gone.csv", "no such file"), ("discover", "root", "b.wav", "no such folder")):
+        with pytest.raises(CommandError, match=said):
+            job_texts(handlers[handler], [], {key: value})
+
+
+def test_a_disk_is_catalogued_and_chosen_from_by_the_commands_in_peoples_scripts(call, music) -> None:
+    for _ in range(2):  # A script runs every night, into the same file.
+        found = call("do", "discover", "--root", ".", "--output", "audio_catalog.csv", "--format", "--verbose")
+        assert found.exit_code == 0, found.stderr
+    assert "b.wav: unchanged" in found.stderr and "2 recordings" in found.stdout
+    (music / "lists").mkdir()
+    words = ["--catalog", "audio_catalog.csv", "--output", "lists/selected_sources.csv", "--min-duration", "0.1"]
+    chosen = call("do", "select", *words, "--max-duration")
+    assert chosen.exit_code == 0, chosen.stderr
+    assert "--max-duration has no value" in chosen.stderr
+    with open(music / "lists" / "selected_sources.csv", newline="") as file:
+        assert [row["rel_path"] for row in csv.DictReader(file)] == ["masters/a.wav", "b.wav"]
+    assert sorted(os.listdir(music)) == ["audio_catalog.csv", "audio_catalog_rows.jsonl", "b.wav", "lists", "masters"]
+
+
+def test_without_a_named_file_a_catalogue_is_not_written_over(call, music) -> None:
+    assert call("do", "discover", "--root", ".").exit_code == 0
+    again = call("do", "discover", "--root", ".")
+    assert again.exit_code == 1 and "is there already" in again.stderr

@@ -43,6 +43,8 @@ Refuse = Callable[[str | bytes], str]
         ("/x/y", PathReference("/x/y")),
         ("~/x", PathReference("~/x")),
         ("x.wav", PathReference("x.wav")),
+        ("x.csv", PathReference("x.csv")),
+        ("lists/x.MD", PathReference("lists/x.MD")),
         ("beds/x.FLAC", PathReference("beds/x.FLAC")),
         ("Größe 1/x y.ogg", PathReference("Größe 1/x y.ogg")),
     ],

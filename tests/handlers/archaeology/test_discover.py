@@ -82,6 +82,7 @@ def test_exactly_the_listed_folders_are_skipped_and_counted(find: Any, record: A
     record("kept.wav")
     for name in (*SKIPPED, "deep/exports"):
         record(f"{name}/x.wav")
+    record(".drophammer-x1/y.wav")
     for name in ("Export", "environment", "my exports", "build", "temp"):
         record(f"{name}/x.wav")
     context = find()

@@ -103,7 +103,7 @@ def test_every_preferred_word_gives_ten_points_and_every_format_five(choose: Any
     assert [(one["rel_path"], one["selection_score"]) for one in found] == [
         ("masters/songs/a.wav", 25), ("masters/a.wav", 20), ("b.wav", 10), ("a.wav", 0),
     ]  # fmt: skip
-    assert found[0]["selection_reasons"] == "+10 masters; +10 songs; +5 44100 Hz"
+    assert found[0]["selection_reasons"] == "masters +10; songs +10; 44100 Hz +5"
 
 
 def test_equal_scores_are_in_order_of_their_paths(choose: Any) -> None:
@@ -324,7 +324,7 @@ def test_a_discovery_is_described_in_a_few_lines(find: Any, record: Any, disk: P
     (disk / "c.wma").write_bytes(b"x")
     context = find()
     text = describe_discovery(ItemRecord(1, context.delivered().path, context.delivered().facts))
-    for words in ("1 recordings", "pcm 1", "1 could not be used", "bad.wav: ", ".wma 1", "skipped: exports 1"):
+    for words in ("1 recording, ", "pcm 1", "1 could not be used", "bad.wav: ", ".wma 1", "skipped: exports 1"):
         assert words in text
 
 
