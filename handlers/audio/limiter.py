@@ -72,9 +72,11 @@ class Limiter:
         """Limit ``audio[:, start : start + count]``, knowing what lies around it."""
         part, half = audio[:, start : start + count], self._half
         peaks = true_peaks(audio, HEADROOM * 10 ** (self._ceiling_db / 20))
-        demand = np.minimum(0.0, self._ceiling_db - 20 * np.log10(np.maximum(peaks, 1e-9)))
-        if not demand.any() and self._released_db == 0.0:
+        over = np.flatnonzero(peaks > 10 ** (self._ceiling_db / 20))
+        if not len(over) and self._released_db == 0.0:
             return part
+        demand = np.zeros(len(peaks))
+        demand[over] = self._ceiling_db - 20 * np.log10(peaks[over])
         # Smoothing looks back by `half` samples: the curve begins there.
         first = max(0, start - half)
         lowest = _minimum(demand, half)[first:]
@@ -84,7 +86,7 @@ class Limiter:
             self._released_db = float(curve[last])
         gain_db = _mean(_mean(curve, half), half)[start - first : start - first + count]
         self.deepest_db = min(self.deepest_db, float(gain_db.min()))
-        return part * (10 ** (gain_db / 20)).astype(audio.dtype)
+        return part * np.exp((gain_db * (np.log(10) / 20)).astype(audio.dtype))
 
 
 def true_peaks(audio: np.ndarray, above: float = 0.0) -> np.ndarray:
@@ -111,7 +113,9 @@ def true_peaks(audio: np.ndarray, above: float = 0.0) -> np.ndarray:
             continue
         # The gaps on either side of each loud sample; the window of gap `i` begins at `i` in the padded channel.
         gaps = np.flatnonzero(loud[:-1] | loud[1:])
-        windows = np.lib.stride_tricks.sliding_window_view(np.pad(channel, TAPS // 2 - 1), TAPS)
+        padded = np.zeros(len(channel) + TAPS - 2, np.float32)
+        padded[TAPS // 2 - 1 : 1 - TAPS // 2] = channel
+        windows = np.ndarray((len(channel) - 1, TAPS), np.float32, padded, strides=padded.strides * 2)
         for begin in range(0, len(gaps), _BLOCK):
             some = gaps[begin : begin + _BLOCK]
             between = np.abs(windows[some] @ _BETWEEN)

@@ -67,10 +67,14 @@ def encode(
             stack.enter_context(Writer(path, timeline.sample_rate, timeline.channels, how=how, tags=tags))
             for path, how in files
         ]
-        # Encoders leave the interpreter's lock: MP3, the slowest, then costs no more time than it takes by itself.
+        # Encoders leave the interpreter's lock: MP3, the slowest, then costs no more time than it takes by itself. To
+        # hand over what is written as it is costs more than to write it.
         pool = stack.enter_context(ThreadPoolExecutor(len(writers)))
+        plain, encoders = ([w for w in writers if (w.encoding.format == "WAV") is wav] for wav in (True, False))
         for block in blocks:
-            pending = [pool.submit(writer.write, block) for writer in writers]
+            pending = [pool.submit(writer.write, block) for writer in encoders]
+            for writer in plain:
+                writer.write(block)
             peak = max(peak, float(block.max()), -float(block.min()))
             if columns:
                 columns.feed(block.astype(np.float32, copy=False))

@@ -29,6 +29,9 @@ from handlers.mix.params import MixParams
 from handlers.mix.timeline import Timeline
 
 LOSSY = ("MP3", "OGG")
+ROOM_DB = 0.5
+"""A lossy file is limited so far under its ceiling at first: encoders raise peaks, and to encode twice takes longer than
+anything else here."""
 MARGIN_DB = 0.2
 """A lossy file that is too loud is limited this much deeper than by what it was over: the second time differs a little."""
 TOLERANCE_LU = 0.1
@@ -80,6 +83,11 @@ class Written:
     measured: Measured | None = None
 
     @property
+    def limit(self) -> float:
+        """Where the limiter holds it at first, in dBTP."""
+        return self.ceiling - (ROOM_DB if self.how.format in LOSSY else 0.0)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """For the manifest, as JSON values."""
         done = {"gain_db": round(self.level.gain_db, 2), "limiter_db": round(self.limiter_db, 2)}
@@ -119,8 +127,8 @@ class Master:
             self._measure(self.files)
             return self.files
         quiet = self.mix.measure()
-        for ceiling in dict.fromkeys(file.ceiling for file in self.files):
-            files = [file for file in self.files if file.ceiling == ceiling]
+        for ceiling in dict.fromkeys(file.limit for file in self.files):
+            files = [file for file in self.files if file.limit == ceiling]
             self._write(files, self._level(quiet, self.params.loudness, ceiling), ceiling)
         for warning in dict.fromkeys(file.level.warning for file in self.files if file.level.warning):
             self.mix.context.warn(warning)
@@ -147,14 +155,13 @@ class Master:
         over_db, missing = found.true_peak_dbtp - file.ceiling, self.params.loudness - found.integrated_lufs
         if over_db <= 0 and abs(missing) <= TOLERANCE_LU:
             return
-        ceiling = file.ceiling - (over_db + MARGIN_DB if over_db > 0 else 0.0)
+        ceiling = file.limit - (over_db + MARGIN_DB if over_db > 0 else 0.0)
         aim = self.params.loudness + (missing if abs(missing) > TOLERANCE_LU else 0.0)
         self._write([file], self._level(quiet, aim, ceiling), ceiling)
         self._measure([file])
         found = file.measured.loudness
-        self.mix.context.log(
-            f"{file.path.name}: encoded once more, limited at {ceiling:.2f} dBTP", over_db=round(over_db, 2)
-        )
+        moved = f"{over_db:+.2f} dB from the ceiling and {-missing:+.2f} LU from the loudness"
+        self.mix.context.log(f"{file.path.name}: written once more, because its encoder left it {moved}")
         if found.true_peak_dbtp > file.ceiling:
             self.mix.context.warn(
                 f"ceiling: {file.path.suffix[1:]} encoding raises the true peak to {found.true_peak_dbtp:.2f} dBTP, over "

@@ -16,33 +16,14 @@ from handlers.audio import files
 from handlers.audio.loudness import measure
 from handlers.contract import Cancelled, InputFile, Invalid, ItemRecord
 from handlers.mix.mixdown import run
-from handlers.mix.params import MixParams
 from tests.fixtures.sound import integers, noise, tone
+from tests.handlers.mix.conftest import parse
 
 RATE = 44_100
 LOUDNESS_TOLERANCE_LU = 0.1
 LEVEL_TOLERANCE_DB = 0.2
 
 Factory = Callable[..., Any]
-
-
-def parse(order: list[str], **keys: Any) -> MixParams:
-    return MixParams.model_validate({"order": order, **keys})
-
-
-@pytest.fixture
-def mix(tmp_path: Path, context_factory: Factory) -> Callable[..., Any]:
-    """Write arrays as files `a`, `b`, ... , mix them in that order and return the context."""
-
-    def make(*audio: np.ndarray, rates: tuple[int, ...] = (), subtype: str = "FLOAT", **keys: Any) -> Any:
-        names = [chr(ord("a") + index) for index in range(len(audio))]
-        for name, array, rate in zip(names, audio, rates or [RATE] * len(audio), strict=True):
-            sf.write(tmp_path / f"{name}.wav", array.T, rate, subtype=subtype)
-        context = context_factory({name: tmp_path / f"{name}.wav" for name in names})
-        run(parse(names, **keys), context)
-        return context
-
-    return make
 
 
 @pytest.mark.parametrize("bits", [16, 24, 32])
