@@ -7,11 +7,12 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 TORCH_BUILD ?= auto
 
-.PHONY: help demo test setup setup-musicgen train-beats check-python clean
+.PHONY: help demo test torture setup setup-musicgen train-beats check-python clean
 
 help:
 	@echo "make demo    set up, then render the demo set: stems, a mix, a beat grid (about a minute)"
 	@echo "make test    set up, with torch and audiocraft too, then run the tests (a few minutes)"
+	@echo "make torture kill the daemon and its workers again and again: ROUNDS=200 SEED=7, or HOURS=1; CALM=1 kills nothing"
 	@echo "make setup   only set up .venv/"
 	@echo "make setup-musicgen   add torch and audiocraft, for MusicGen (0.2 GB for the CPU, several GB for CUDA)"
 	@echo "make train-beats      train the beat tracker's ranking anew (half an hour; Debian's apt for the tracker modules)"
@@ -23,6 +24,11 @@ demo: setup
 # The tests of MusicGen run the real libraries, so they are part of what the tests need. Two files at a time.
 test: $(VENV)/.ready-test
 	@$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+
+# A throw-away installation; nothing of inbox/, outbox/ or state/ is touched.
+torture: $(VENV)/.ready-test
+	@$(RUN) -m tests.faults.torture $(if $(HOURS),--hours $(HOURS),--rounds $(or $(ROUNDS),200)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(CALM),--calm)
 
 setup: $(VENV)/.ready
 
