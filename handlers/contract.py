@@ -104,6 +104,8 @@ class Estimate:
     """Length of each item's audio in seconds."""
     size_bytes: int | None = None
     """Disk space of everything the step delivers, in bytes."""
+    table: bool = False
+    """Whether its item is a table, whose rows cannot be counted beforehand. The reader sets it, for handlers that survey."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class Handler:
     """``describe(item: ItemRecord) -> str``: a result in a few readable lines."""
     examine: str | None = None
     """``examine(world) -> Iterable[Finding]``: what `drophammer doctor` should say of it; `key` is what it is about."""
+    surveys: bool = False
+    """It only looks around and is quick: `submit --dry-run` runs it, and a step with `for_each` goes over the rows of its
+    sidecar `rows`."""
+    plan: str | None = None
+    """``plan(params, inputs: Mapping[str, list[Path]], world) -> Iterable[str]``: what `do --dry-run` says it would do."""
     commands: str | None = None
     """A typer application with sub-commands of its own, if any; its ``ctx.obj`` is a :class:`Desk`."""
 

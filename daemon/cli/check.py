@@ -11,6 +11,7 @@ from daemon.cli import terminal
 from daemon.cli.failure import NO
 from daemon.cli.jobview import open_ledger
 from daemon.cli.pace import read_pace
+from daemon.cli.rehearsal import rehearse
 from daemon.cli.submission import default_name, read_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from daemon.settings import Settings
     from handlers.contract import Estimate
     from handlers.registry import Registry
+
+MOST_RUNS = 60
+"""Listed of each step."""
 
 
 def check(
@@ -39,15 +43,18 @@ def check(
     check_files(files, json=json)
 
 
-def check_files(files: Sequence[str], *, json: bool) -> None:
-    """Check, print, and end with exit code 1 when a file has problems."""
+def check_files(files: Sequence[str], *, json: bool, look_around: bool = False) -> None:
+    """Check, print, and end with exit code 1 when a file has problems.
+
+    With `look_around`, steps that only look are run, to say what steps with `for_each` would go over.
+    """
     from daemon.settings import load
     from handlers.registry import load_registry
 
     settings = load()
     registry = load_registry(settings.handlers)
     connection = open_ledger(settings.paths)
-    reports = [examine(file, settings, registry, connection) for file in files]
+    reports = [examine(file, settings, registry, connection, look_around=look_around) for file in files]
     if json:
         terminal.print_json(reports)
     else:
@@ -57,7 +64,9 @@ def check_files(files: Sequence[str], *, json: bool) -> None:
         raise typer.Exit(NO)
 
 
-def examine(file: str, settings: Settings, registry: Registry, connection: sqlite3.Connection | None) -> dict[str, Any]:
+def examine(
+    file: str, settings: Settings, registry: Registry, connection: sqlite3.Connection | None, *, look_around: bool
+) -> dict[str, Any]:
     """What can be said about one job file, as JSON values."""
     from daemon import documents
 
@@ -79,6 +88,8 @@ def examine(file: str, settings: Settings, registry: Registry, connection: sqlit
         lane = settings.lane_of(step.handler, registry[step.handler].lane)
         report["steps"].append(_expectation(step, lane, known[step.name], connection))
     report["missing"] = _missing(document, connection)
+    if look_around and not report["missing"]:
+        report["runs"] = [vars(found) for found in rehearse(document, settings, registry)]
     for key in ("took_s", "size_bytes"):
         values = [step[key] for step in report["steps"]]
         report[key] = None if None in values else sum(values) * max(len(document.seeds), 1)
@@ -169,5 +180,17 @@ def _print(report: dict[str, Any]) -> None:
                 )
     if report["unused"]:
         print(f"warning: no step uses {', '.join(map(terminal.safe, report['unused']))}")
+    for found in report.get("runs", ()):
+        _print_runs(found)
     for missing in report["missing"]:
         print(f"missing: {terminal.safe(missing)}")
+
+
+def _print_runs(found: dict[str, Any]) -> None:
+    """What a step with `for_each` would go over, a line each."""
+    chosen = found["chosen"]
+    print(f"\n{found['step']} would run {len(chosen)} times, for these of {found['rows']} rows of {found['over']}:")
+    for number, label in enumerate(chosen[:MOST_RUNS], found["start"] + 1):
+        print(f"  {number:>4}  {terminal.safe(label)}")
+    if len(chosen) > MOST_RUNS:
+        print(f"  and {len(chosen) - MOST_RUNS} more (--json lists them all)")

@@ -63,7 +63,7 @@ def wait(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Id, start of an id, number, name, or latest.")],
     timeout: Annotated[float | None, typer.Option(help="Give up after this many seconds.", min=0)] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print the job's last state as JSON: id, state, reason, folder.")
+        bool, typer.Option("--json", help="Print the job's last state as JSON: id, state, reason, failures, folder.")
     ] = False,
 ) -> None:
     """Wait until a job has ended. Exit code 0: done; 1: failed or cancelled; 2: unknown job, or the time is up.
@@ -88,10 +88,11 @@ def wait(
                     terminal.note(f"{job_id} is {last['state']}: {error}")
             line.show(describe_progress(connection, last))
     if json:
-        terminal.print_json({key: last.get(key) for key in ("id", "state", "reason", "folder")})
+        terminal.print_json({key: last.get(key) for key in ("id", "state", "reason", "failures", "folder")})
     else:
         where = last.get("folder") or last.get("reason") or ""
-        print(f"{job_id} {last['state']}{': ' + terminal.safe(where) if where else ''}")
+        failures = f", failures: {last['failures']}" if last.get("failures") else ""
+        print(f"{job_id} {last['state']}{failures}{': ' + terminal.safe(where) if where else ''}")
     if last["state"] != "done":
         raise typer.Exit(NO)
 

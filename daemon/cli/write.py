@@ -20,12 +20,14 @@ LANES = ("gpu", "cpu")
 
 def submit(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Job files; - reads one from stdin.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, as `./drophammer check` does.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and list what `for_each` would go over.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of id, name, path.")] = False,
 ) -> None:
     """Check job files and drop them into the inbox; print the job's id.
 
     Works with the daemon down: the job starts when the daemon does. With a problem in any file none is submitted.
+    --dry-run submits nothing: it runs the steps that only look around (discover, select) and lists what steps with
+    for_each would go over; its JSON is that of `check`, with runs (step, over, rows, start, chosen).
 
     Example: ./drophammer submit config/jobs/demo.yaml
     """
@@ -35,7 +37,7 @@ def submit(
     if dry_run:
         from daemon.cli.check import check_files
 
-        check_files(files, json=json)
+        check_files(files, json=json, look_around=True)
         return
     settings = load()
     dropped = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from daemon.documents.grammar import Draft
@@ -54,8 +55,9 @@ def yields(
     inputs = {text: _inputs(reference, known, each[0] if each else None) for text, reference in sources.items()}
     one = ask(handler.estimate, handler, params, inputs) if handler.estimate else Estimate()
     if for_each is None:
-        return one
-    count = known[over.step].items if isinstance(over, StepReference) and over.step in known else None
+        return replace(one, table=handler.surveys)
+    gone_over = known.get(over.step) if isinstance(over, StepReference) else None
+    count = None if gone_over is None or gone_over.table else gone_over.items
     if count is None:
         return Estimate(None, one.duration_s, None)
     runs = max(0, count - for_each.start)

@@ -13,6 +13,8 @@ MANY = 24
 """From this many items on, players and pictures load when they are reached, not with the page."""
 MOST = 100
 """A step's further items are listed under the cards with a link each."""
+MOST_ROWS = 200
+"""Lists and tables end here and say how much more the manifest has: a job may have made thousands of files."""
 LONG_PROMPT = 180
 UNREAD = "For models that read words; the built-in instrument goes by the style's settings."
 LEAST_WIDE = 180.0
@@ -26,13 +28,17 @@ def section(step: Step, *, first: bool, many: bool) -> Html:
     alone = len(step.items) == 1
     shown = [card(item, item.label, wide=alone and (first or _is_long(item)), many=many)
              for item in step.items[:MOST]]  # fmt: skip
-    rest = [tag("li", tag("a", item.label, href=item.primary.href)) for item in step.items[MOST:] if item.primary]
+    rest = [tag("li", tag("a", item.label, href=item.primary.href))
+            for item in step.items[MOST : MOST + MOST_ROWS] if item.primary]  # fmt: skip
+    more = len(step.items) - MOST
+    if more > MOST_ROWS:
+        rest.append(tag("li", f"and {more - MOST_ROWS} more, all in manifest.json"))
     return tag(
         "section",
         tag("div", tag("h2", step.name), tag("p", f"{count}made by {step.handler}{lasted}", class_="dim"), class_="head"),
         step.warnings and tag("ul", [tag("li", warning) for warning in step.warnings], class_="warn", aria_label="Warnings"),
         tag("div", shown, class_="cards"),
-        rest and tag("details", tag("summary", f"{len(rest)} more"), tag("ul", rest, class_="get body"), class_="plain"),
+        rest and tag("details", tag("summary", f"{more} more"), tag("ul", rest, class_="get body"), class_="plain"),
         id=step.anchor,
     )
 

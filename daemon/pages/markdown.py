@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from daemon.pages.formats import one_line, visible
 
+MOST_ROWS = 200
+"""Of a table: a job may have made thousands of files."""
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.|@", re.IGNORECASE)
 _AT_START = re.compile(r"^(?:([#+=-])|(\d+)([.)])(?=\s|$))")
 
@@ -42,8 +44,11 @@ def _longest_run(text: str) -> int:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are Markdown already; columns that are empty in every row are left out."""
+    """A table of cells that are Markdown already; columns that are empty in every row are left out, and so are many rows."""
     body = [list(row) for row in rows]
+    more = len(body) - MOST_ROWS
+    if more > 0:
+        body = [*body[:MOST_ROWS], [f"and {more} more, all in manifest.json", *[""] * (len(head) - 1)]]
     kept = [column for column in range(len(head)) if any(row[column] for row in body)]
     lines = [[head[column] for column in kept], ["---"] * len(kept), *([row[column] for column in kept] for row in body)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -7,7 +7,8 @@ from textwrap import indent
 from typing import Any
 
 from daemon.pages.formats import date, one_line, visible
-from daemon.pages.view import Page
+from daemon.pages.markdown import MOST_ROWS
+from daemon.pages.view import Page, Step
 
 RETRY = "./drophammer retry {id}"
 ADVICE = {
@@ -56,9 +57,9 @@ def _lines(page: Page) -> Iterator[str]:
         yield f"failures: {job['failures']}"
     yield ""
     yield headline(page)
-    for name, attempt in _bad_ends(page):
+    for step, attempt in _bad_ends(page):
         yield ""
-        yield f"Step {name}, run {attempt['run']}, attempt {attempt['number']}: {_how(attempt)}"
+        yield f"Step {step.name}, run {step.run_name(attempt['run'])}, attempt {attempt['number']}: {_how(attempt)}"
         if attempt["message"] and attempt["message"] not in headline(page):
             yield indent(visible(attempt["message"]), "    ")
     yield ""
@@ -67,17 +68,19 @@ def _lines(page: Page) -> Iterator[str]:
     yield ""
     made = [(item.label, file.name) for step in page.steps for item in step.items for file in item.files if file.kind == "primary"]
     yield "Finished before that, and kept here:" if made else "Nothing was finished before that."
-    for label, file_name in made:
+    for label, file_name in made[:MOST_ROWS]:
         yield f"    {label}: {one_line(file_name)}"
+    if len(made) > MOST_ROWS:
+        yield f"    and {len(made) - MOST_ROWS} more, all in manifest.json"
 
 
-def _bad_ends(page: Page) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _bad_ends(page: Page) -> Iterator[tuple[Step, Mapping[str, Any]]]:
     """The last attempt of every run that did not end well, the newest ten."""
-    last: dict[tuple[str, int], Mapping[str, Any]] = {}
+    last: dict[tuple[str, int], tuple[Step, Mapping[str, Any]]] = {}
     for step in page.steps:
         for attempt in step.entry["attempts"]:
-            last[step.name, attempt["run"]] = attempt
-    bad = [(name, attempt) for (name, _), attempt in last.items() if attempt["outcome"] not in ("done", None)]
+            last[step.name, attempt["run"]] = step, attempt
+    bad = [(step, attempt) for step, attempt in last.values() if attempt["outcome"] not in ("done", None)]
     yield from bad[-10:]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from daemon.pages import reason, repeat
 from daemon.pages.formats import date, grouped, size, time_of_day, took
-from daemon.pages.markdown import code, escape, fenced, table
+from daemon.pages.markdown import MOST_ROWS, code, escape, fenced, table
 from daemon.pages.view import FIRST, File, Item, Mark, Page, Step
 
 PROMPT, PROMPT_UNREAD = "prompt", "prompt (for models that read; the built-in instrument goes by the style's settings)"
@@ -61,7 +61,7 @@ def _results(page: Page) -> Iterator[str]:
         if step.prompt:
             read = all(item.prompt_read for item in step.items)
             yield f"{PROMPT if read else PROMPT_UNREAD} of all: {escape(step.prompt)}"
-        details = [line for item in step.items for line in _details(item, step.prompt)]
+        details = [line for item in step.items[:MOST_ROWS] for line in _details(item, step.prompt)]
         if details:
             yield "\n".join(details)
 
@@ -94,7 +94,8 @@ def _steps(page: Page) -> Iterator[str]:
     for title, lines in (("Warnings", list(_warnings(page))), ("Attempts that did not end well", list(_bad_attempts(page)))):
         if lines:
             yield f"### {title}"
-            yield "\n".join(lines)
+            rest = [f"- and {len(lines) - MOST_ROWS} more, all in manifest.json"] if len(lines) > MOST_ROWS else []
+            yield "\n".join([*lines[:MOST_ROWS], *rest])
 
 
 def _step_row(step: Step) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def _bad_attempts(page: Page) -> Iterator[str]:
     for step in page.steps:
         for attempt in step.entry["attempts"]:
             if attempt["outcome"] != "done":
-                how = f"run {attempt['run']}, attempt {attempt['number']}: {attempt['outcome'] or 'unknown'}"
+                how = f"run {step.run_name(attempt['run'])}, attempt {attempt['number']}: {attempt['outcome'] or 'unknown'}"
                 yield f"- {escape(step.name)}, {escape(how)}: {escape(attempt['message'] or 'no message')}"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from daemon.pages.cards import files_of
+from daemon.pages.cards import MOST_ROWS, files_of
 from daemon.pages.formats import size, time_of_day, took
 from daemon.pages.markup import Child, Html, tag
 from daemon.pages.view import Page, Step
@@ -27,7 +27,10 @@ def sections(page: Page) -> Iterator[Html]:
     yield tag("section", tag("div", tag("h2", "Files"), class_="head"), _files(page), id="files")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Child]], label: str) -> Html:
+def _table(head: Sequence[str], rows: Sequence[Sequence[Child]], label: str) -> Html:
+    if len(rows) > MOST_ROWS:
+        more = f"and {len(rows) - MOST_ROWS} more, all in manifest.json"
+        rows = [*rows[:MOST_ROWS], [tag("td", more, colspan=str(len(head)), class_="dim")]]
     table = tag(
         "table",
         tag("thead", tag("tr", [tag("th", word, scope="col") for word in head])),
@@ -55,7 +58,7 @@ def _step(step: Step) -> tuple[Child, ...]:
 
 def _attempts(page: Page) -> Html | None:
     rows = [
-        (step.name, attempt["run"], attempt["number"], tag("td", attempt["outcome"] or "unknown", class_=attempt["outcome"]),
+        (step.name, step.run_name(attempt["run"]), attempt["number"], tag("td", attempt["outcome"] or "unknown", class_=attempt["outcome"]),
          (attempt["meaning"] or "").replace("_", " "), tag("td", attempt["message"] or "", class_="break"))
         for step in page.steps for attempt in step.entry["attempts"] if attempt["outcome"] != "done"
     ]  # fmt: skip
@@ -80,16 +83,17 @@ def _inputs(page: Page) -> Html | None:
     return rows and _folded("Inputs", ("Step", "Input", "SHA-256"), rows)
 
 
-def _folded(title: str, head: Sequence[str], rows: Iterable[Sequence[Child]], *, opened: bool = False) -> Html:
+def _folded(title: str, head: Sequence[str], rows: Sequence[Sequence[Child]], *, opened: bool = False) -> Html:
     return tag("details", tag("summary", title), _table(head, rows, title), class_="plain", open=opened)
 
 
 def _files(page: Page) -> Html:
-    rows: list[Sequence[Child]] = [
+    made: list[Sequence[Child]] = [
         (tag("td", tag("a", file.name, href=file.href), class_="break"), item.label, file.label or file.kind,
          tag("td", size(file.size_bytes), class_="right"))
         for item, file in files_of(page.steps)
     ]  # fmt: skip
     names = [*ALWAYS_THERE, *(["compare.md"] if page.seeds else []), *(["reason.txt"] if page.job["state"] != "done" else [])]
-    rows += [(tag("td", tag("a", name, href=name)), "the job", "", tag("td", class_="right")) for name in names]
+    rows = [(tag("td", tag("a", name, href=name)), "the job", "", tag("td", class_="right")) for name in names]
+    rows = [*made, *rows] if len(made) < MOST_ROWS else [*rows, *made]  # The job's own are never cut off.
     return _table(("File", "Of", "What", "Size"), rows, "Files")

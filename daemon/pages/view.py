@@ -161,6 +161,11 @@ class Step:
     def anchor(self) -> str:
         return anchor(self.name)
 
+    def run_name(self, run: int) -> str:
+        """Which run it was: its number, and what it was for where the step goes over many things."""
+        runs = self.entry.get("runs") or ()
+        return next((f"{run} ({one_line(entry['of'])})" for entry in runs[run - 1 : run]), str(run))
+
     @property
     def prompt(self) -> str:
         """The one prompt of all its items, where they share one."""

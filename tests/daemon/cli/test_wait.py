@@ -59,4 +59,4 @@ def test_wait_follows_a_job_from_the_inbox_to_its_end(home) -> None:
             home.ledger.update("jobs", job_id, state="done", folder="/there", finished_at=home.moment())
         output, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 0
-    assert json.loads(output) == {"id": job_id, "state": "done", "reason": None, "folder": "/there"}
+    assert json.loads(output) == {"id": job_id, "state": "done", "reason": None, "failures": 0, "folder": "/there"}
