@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from html.parser import HTMLParser
@@ -297,3 +298,35 @@ def test_hundreds_of_grains_are_few_regions() -> None:
     spans = tuple((start / 10, start / 10 + 0.15) for start in range(300))
     texture = Texture("cloud", 1, "", "grains", spans, 6.0, True, "", "x.wav", "")
     assert texture.regions_s(60.0) == [(0.0, pytest.approx(30.05))]
+
+
+def test_in_a_browser_a_texture_plays_alone_and_its_regions_light_up(
+    mined: Any, gathered: Any, published: Path
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    gathered(mined("a.wav", "a"), mined("b#.wav", "b"))
+    with playwright.sync_playwright() as driver:
+        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        if found is None and not Path(driver.chromium.executable_path).exists():
+            pytest.skip("no browser of the Chromium family is here")
+        browser = driver.chromium.launch(
+            executable_path=found, args=["--single-process", "--no-zygote", "--no-sandbox"]
+        )
+        shown = browser.new_page()
+        said: list[str] = []
+        shown.on("console", lambda message: said.append(message.text))
+        shown.on("pageerror", lambda error: said.append(str(error)))
+        shown.goto((published / "sources.html").as_uri())
+        shown.evaluate("""async () => {
+            const players = [...document.querySelectorAll('audio')].slice(0, 2);
+            for (const player of players) { player.muted = true; await player.play(); }
+        }""")
+        state = shown.evaluate("""() => ({
+            playing: [...document.querySelectorAll('audio')].filter((player) => !player.paused).length,
+            on: [...document.querySelectorAll('.texture.on')].map((texture) => texture.id),
+            lit: [...document.querySelectorAll('.region.on')].map((region) => region.hash.slice(1)),
+            blind: [...document.images].filter((image) => image.loading !== 'lazy' && !image.naturalWidth).length,
+        })""")
+        browser.close()
+    assert said == []
+    assert state == {"playing": 1, "on": ["1-default-swell-1"], "lit": ["1-default-swell-1"], "blind": 0}
