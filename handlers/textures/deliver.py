@@ -1,7 +1,8 @@
 """From textures in memory to finished items: converted, written, drawn, named, emitted with facts.
 
-One item is held back until the next one comes: when a source is finished, its picture, its index and the list of what was
-dropped travel with the last item. An attempt that dies before has not emitted that item, so the next one makes them.
+One item is held back until the next one comes: when a source is finished, its picture, its index and the list of what
+was dropped travel with the last item. An attempt that dies before has not emitted that item, so the next one makes
+them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from handlers.textures.names import CODES, FOLDERS, WORDS, place_of, short_of
 from handlers.textures.packs import Target, convert, save
 from handlers.textures.params import Kind
 
+PICTURES = "pictures"
+"""A folder of their own: a sampler's browser shows sounds only."""
 SPANS_SHOWN = 200
 """Of a cloud's grains this many places stand in the manifest; the picture shows what they cover."""
 
@@ -53,6 +56,10 @@ class Delivery:
     """Facts of all items so far, those of earlier attempts included."""
     dropped: list[dict[str, Any]] = field(default_factory=list)
     _held: tuple[int, Path, dict[str, Any]] | None = None
+
+    @property
+    def _base(self) -> Path:
+        return Path("by_source", self.origin.slug, self.folder)
 
     def drop(self, kind: Kind, number: int, variant: str, reason: str) -> None:
         """Put on record why a texture is not there."""
@@ -93,7 +100,10 @@ class Delivery:
         }
         save(path, audio, rate, self.target, loop=loop, peak_dbtp=self.peak_dbtp, tags=tags)
         if self.pictures:
-            self._attach(item, "picture", ".png", str(Path(place).with_suffix(".png")), audio, rate)
+            image = context.workdir / f"{item}-picture.png"
+            draw_thumbnail(image, audio, rate)
+            published = str(self._base / PICTURES / f"{Path(place).stem}.png")
+            context.emit(item, image, "sidecar", label="picture", published=published)
         row = {key: origin.row[key] for key in ("id", "rel_path") if key in origin.row}
         self._held = (
             item,
@@ -126,16 +136,15 @@ class Delivery:
             return
         item, _, facts = self._held
         facts["last_of_source"] = True
-        base = Path("by_source", self.origin.slug, self.folder)
         all_facts = [*self.delivered, facts]
         if self.pictures and envelope is not None:
             path = self.context.workdir / f"{item}-source.png"
             draw_overview(path, envelope, self.origin.sample_rate, _lanes(all_facts), self.origin.title)
-            published = str(base / f"{short_of(self.origin.slug)}_source.png")
+            published = str(self._base / PICTURES / f"{short_of(self.origin.slug)}_source.png")
             self.context.emit(item, path, "sidecar", label="source", published=published)
-        self._write(item, "mining", str(base / "mining.json"), self._mining(all_facts))
+        self._write(item, "mining", str(self._base / "mining.json"), self._mining(all_facts))
         if self.target.pack == "game":
-            self._write(item, "index", str(base / "index.json"), self._index(all_facts, base))
+            self._write(item, "index", str(self._base / "index.json"), self._index(all_facts))
         self._release()
 
     def _release(self) -> None:
@@ -144,11 +153,6 @@ class Delivery:
             self.context.emit(item, path, **facts)
             self.delivered.append(facts)
             self._held = None
-
-    def _attach(self, item: int, label: str, suffix: str, published: str, audio: Any, rate: int) -> None:
-        path = self.context.workdir / f"{item}-{label}{suffix}"
-        draw_thumbnail(path, audio, rate)
-        self.context.emit(item, path, "sidecar", label=label, published=published)
 
     def _write(self, item: int, label: str, published: str, document: dict[str, Any]) -> None:
         path = self.context.workdir / f"{item}-{label}.json"
@@ -163,11 +167,11 @@ class Delivery:
             "pack": self.target.pack, "textures": sorted(all_facts, key=_order), "dropped": self.dropped,
         }  # fmt: skip
 
-    def _index(self, all_facts: list[dict[str, Any]], base: Path) -> dict[str, Any]:
+    def _index(self, all_facts: list[dict[str, Any]]) -> dict[str, Any]:
         """What a game loads: files relative to the index, loops as the first frame played and the first that is not."""
         sounds = []
         for facts in sorted(all_facts, key=_order):
-            entry = {"file": str(Path(facts["published"]).relative_to(base)), "texture": facts["texture"]}
+            entry = {"file": str(Path(facts["published"]).relative_to(self._base)), "texture": facts["texture"]}
             entry |= {key: facts[key] for key in ("variant", "duration_s", "frames", "sample_rate", "channels", "loop")}
             sounds.append(entry | ({"loop_start": 0, "loop_end": facts["frames"]} if facts["loop"] else {}))
         return {"version": 1, "source": self.origin.label, "profile": self.profile, "sounds": sounds}

@@ -1,6 +1,6 @@
-"""What the search for steady regions knows of a recording, frame by frame, in one streaming pass.
+"""What the search for places knows of a recording, frame by frame, in one streaming pass.
 
-A frame is a Hann window of about 93 ms; frames overlap by half. Memory is 64 bytes a frame, not the samples.
+A frame is a Hann window of about 93 ms; frames overlap by half. Memory is 120 bytes a frame, not the samples.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import fft
 
 BANDS = 16
 LOWEST_HZ, HIGHEST_HZ = 60.0, 16_000.0
 WINDOW_S = 0.093
 FIRST_BIN = 2
+TONAL_HZ = (100.0, 4000.0)
+"""Where it is asked whether there are tones or noise."""
+CANCELS = 0.05
+"""Share of the channels' power from which on their mean stands for them; under it they cancel."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,19 @@ class Features:
     Attributes
     ----------
     bands
-        Power in `BANDS` logarithmic bands, float32 ``(frames, BANDS)``, mean of the channels; together the mean square.
+        Power in `BANDS` logarithmic bands, float32 ``(frames, BANDS)``, of the channels' mean; together the mean square.
+    edges_hz
+        Where each band begins.
+    noisiness
+        Spectral flatness in `TONAL_HZ` in dB, float32 ``(frames,)``: 0 for all alike, about -2.5 for noise, -30 for
+        tones.
     window, hop
         Samples of a frame, and from one to the next: frame t covers ``t * hop .. t * hop + window``.
     """
 
     bands: np.ndarray
+    edges_hz: np.ndarray
+    noisiness: np.ndarray
     window: int
     hop: int
     sample_rate: int
@@ -57,33 +69,44 @@ class Collector:
         # Parseval: with this the power of all bins is the mean square.
         self._taper = hann / np.float32(math.sqrt(self._window / 2 * np.sum(hann**2)))
         highest = min(HIGHEST_HZ, 0.45 * sample_rate)
-        edges = np.round(np.geomspace(LOWEST_HZ, highest, BANDS + 1)[:-1] * self._window / sample_rate).astype(int)
+        bin_hz = sample_rate / self._window
+        edges = np.round(np.geomspace(LOWEST_HZ, highest, BANDS + 1)[:-1] / bin_hz).astype(int)
         # The lowest band takes all below it but DC, whose leakage ends with bin 1; the highest all above.
         edges[0] = FIRST_BIN
         self._edges = np.maximum(edges, np.arange(FIRST_BIN, FIRST_BIN + BANDS))
-        self._pending = np.zeros((0, 0), np.float32)
+        self._tonal = slice(round(TONAL_HZ[0] / bin_hz), max(8, round(min(TONAL_HZ[1], highest) / bin_hz)))
+        self._pending = np.zeros(0, np.float32)
         self._bands: list[np.ndarray] = []
+        self._noisiness: list[np.ndarray] = []
         self._length = 0
 
     def feed(self, block: np.ndarray) -> None:
         """Take the next ``(channels, samples)``, full scale ±1."""
         self._length += block.shape[1]
-        self._pending = np.concatenate([self._pending, block], axis=1) if self._pending.size else block
-        count = (self._pending.shape[1] - self._window) // self._hop + 1
+        mono = block.mean(axis=0, dtype=np.float32) if len(block) > 1 else block[0]
+        if len(block) > 1 and np.vdot(mono, mono) < CANCELS * np.vdot(block[0], block[0]):
+            mono = block[0]
+        self._pending = np.concatenate([self._pending, mono]) if self._pending.size else mono
+        count = (len(self._pending) - self._window) // self._hop + 1
         if count <= 0:
             return
-        total = np.zeros((count, BANDS), np.float32)
-        for channel in self._pending:
-            frames = np.lib.stride_tricks.sliding_window_view(channel, self._window)[:: self._hop][:count]
-            # In handfuls that stay in the processor's cache.
-            for start in range(0, count, 64):
-                spectra = np.fft.rfft(frames[start : start + 64] * self._taper, axis=1)
-                power = spectra.real**2 + spectra.imag**2
-                total[start : start + 64] += np.add.reduceat(power, self._edges, axis=1)
-        self._bands.append(total / len(self._pending))
-        self._pending = self._pending[:, count * self._hop :]
+        bands, noisiness = np.empty((count, BANDS), np.float32), np.empty(count, np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(self._pending, self._window)[:: self._hop][:count]
+        # In handfuls that stay in the processor's cache.
+        for start in range(0, count, 32):
+            part = slice(start, start + 32)
+            spectra = fft.rfft(frames[part] * self._taper, axis=1)
+            power = spectra.real**2 + spectra.imag**2
+            bands[part] = np.add.reduceat(power, self._edges, axis=1)
+            heard = power[:, self._tonal] + np.float32(1e-16)
+            noisiness[part] = 10 * (np.log10(heard).mean(axis=1) - np.log10(heard.mean(axis=1)))
+        self._bands.append(bands)
+        self._noisiness.append(noisiness)
+        self._pending = self._pending[count * self._hop :].copy()
 
     def finish(self) -> Features:
         """What was collected; no frame at all for less than one window."""
         bands = np.concatenate(self._bands) if self._bands else np.zeros((0, BANDS), np.float32)
-        return Features(bands, self._window, self._hop, self._rate, self._length)
+        noisiness = np.concatenate(self._noisiness) if self._noisiness else np.zeros(0, np.float32)
+        edges_hz = self._edges * self._rate / self._window
+        return Features(bands, edges_hz, noisiness, self._window, self._hop, self._rate, self._length)

@@ -42,6 +42,11 @@ def high_pass(hz: float, order: int = 4) -> Colour:
     return lambda hertz: np.maximum(1 / np.sqrt(1 + (hz / np.maximum(hertz, hz / 100)) ** (2 * order)), 0.004)
 
 
+def tilt(db_per_octave: float) -> Colour:
+    """Return a straight slope around 1 kHz, within 18 dB."""
+    return lambda hertz: 10 ** (np.clip(db_per_octave * np.log2(np.maximum(hertz, 1) / 1000), -18, 18) / 20)
+
+
 def freeze(
     moment: np.ndarray,
     length: int,
@@ -50,6 +55,7 @@ def freeze(
     *,
     colours: tuple[Colour | None, ...] = (None,),
     shift: float = 0.0,
+    tilt_db: float = 0.0,
     contrast: float = 1.0,
 ) -> list[np.ndarray]:
     """Let a moment stand, in one or more colours that share their phases.
@@ -64,6 +70,8 @@ def freeze(
         Gains by frequency, of each version.
     shift
         Semitones up.
+    tilt_db
+        What is added to every octave above the one below.
     contrast
         Over 1, peaks of the spectrum stand out more.
     """
@@ -72,6 +80,8 @@ def freeze(
     if contrast != 1.0:
         size = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0))
         spectra *= (size / max(float(size.max()), 1e-20)) ** np.float32(contrast - 1)
+    if tilt_db:
+        spectra *= tilt(tilt_db)(hertz).astype(np.float32)
     spectra *= _phases(spectra.shape[1], rng)
     spectra[:, hertz < LOWEST_HZ] = 0
     return [
@@ -118,9 +128,10 @@ def freeze_hiss(
     width = max(3, round(SMOOTH_HZ * length / sample_rate))
     own_db = uniform_filter1d(10 * np.log10(power + mean * 1e-8 + 1e-30), width, mode="nearest")
     middle_db = float(own_db[inside].mean())
-    # Tones stick out of their surroundings: their tops are cut to 6 dB over it.
-    size = np.sqrt(power) + 1e-20
-    spectra *= np.minimum(1, 2 * 10 ** (own_db / 20) / size)
+    # Tones stick out of their surroundings: no bin is left further from them than noise would be.
+    spectra += np.complex64(1e-12)
+    size, around = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20)
+    spectra *= np.clip(size, around / 2, around * 2) / size
     place = np.clip((hertz - low_hz) / (high_hz - low_hz), 0, 1)
     shape_db = np.clip(closeness * (own_db - middle_db), -15, np.where(inside, 10, 4)) + tilt_db * (place - 0.5)
     band = high_pass(low_hz)(hertz) * low_pass(high_hz, 6)(hertz)

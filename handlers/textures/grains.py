@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
+from handlers.textures.freeze import Colour
+
 GRAIN_S = (0.12, 0.22, 0.4)
 OVERLAP = 7.0
 """Grains that sound at once, on average: fewer leave holes, more cost time and blur."""
@@ -29,6 +31,7 @@ def strew(
     *,
     lowest: float,
     highest: float,
+    colour: Colour | None = None,
     edges_only: bool = False,
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Strew a cloud: a loop that grains run across the seam of.
@@ -37,6 +40,8 @@ def strew(
     ----------
     lowest, highest
         Semitones between which grains are moved.
+    colour
+        Gains by frequency.
     edges_only
         Move every grain as far as it may go, up or down: for what is so narrow that less would hardly spread.
 
@@ -50,21 +55,23 @@ def strew(
     # The recording's own pitch is heard most, so that its harmony stays.
     weights = np.array([3.0 if pitch == 0 else 1.0 for pitch in pitches])
     pitches = [float(np.clip(pitch + rng.uniform(-DETUNE, DETUNE), lowest, highest)) for pitch in pitches]
-    copies = _copies(region, pitches, sample_rate)
+    copies = _copies(region, pitches, sample_rate, colour)
+    loudness, places_in = _where_it_sounds(region)
     cloud = np.zeros((len(region), length), np.float32)
     spans = []
     for grain_s in GRAIN_S:
         grain = min(round(grain_s * sample_rate), length // 4, min(copy.shape[1] for copy in copies) - 1)
         count = max(4, round(OVERLAP / len(GRAIN_S) * length / grain))
         taper = np.hanning(grain + 2)[1:-1].astype(np.float32)
-        which = rng.choice(len(copies), count, p=weights / weights.sum())
+        # Each pitch as often as it should be, not as often as it may happen.
+        which = rng.permutation(np.searchsorted(np.cumsum(weights / weights.sum()), (np.arange(count) + 0.5) / count))
         # One from each stretch of region and loop, in no common order: all is used, nothing follows the recording.
         froms = rng.permutation(count) + rng.random(count)
         places = ((np.arange(count) + rng.random(count)) / count * length).astype(np.int64)
         gains = 10 ** (rng.uniform(-7, 0, count) / 20)
         for copy_index, share, place, gain in zip(which, froms / count, places, gains, strict=True):
             copy = copies[copy_index]
-            start = int(share * (copy.shape[1] - grain))
+            start = int(np.interp(share, loudness, places_in) * (copy.shape[1] - grain))
             piece = copy[:, start : start + grain] * (taper * np.float32(gain))
             first = min(grain, length - place)
             cloud[:, place : place + first] += piece[:, :first]
@@ -134,11 +141,21 @@ def keep_band(audio: np.ndarray, sample_rate: int, low_hz: float, high_hz: float
     return fft.irfft(spectra * gain.astype(np.float32), n=length, axis=1)[:, : audio.shape[1]]
 
 
-def _copies(region: np.ndarray, pitches: list[float], sample_rate: int) -> list[np.ndarray]:
+def _where_it_sounds(region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of all loudness up to places 0..1: drawn evenly from the first, silence is passed over."""
+    edges = np.linspace(0, region.shape[1], 65).astype(np.int64)
+    power = np.add.reduceat(np.einsum("cs,cs->s", region, region), edges[:-1]) / np.diff(edges)
+    loudness = np.concatenate([[0.0], np.cumsum(np.sqrt(power, dtype=np.float64) + 1e-9)])
+    return loudness / loudness[-1], np.linspace(0, 1, 65)
+
+
+def _copies(region: np.ndarray, pitches: list[float], sample_rate: int, colour: Colour | None) -> list[np.ndarray]:
     """The region at each pitch: of the same spectrum, more or fewer samples."""
     length = fft.next_fast_len(region.shape[1], real=True)
     spectra = fft.rfft(region, n=length, axis=1)
     spectra[:, : max(1, round(LOWEST_HZ * length / sample_rate))] = 0
+    if colour is not None:
+        spectra *= colour(np.arange(spectra.shape[1]) * sample_rate / length).astype(np.float32)
     copies = []
     for pitch in pitches:
         samples = fft.next_fast_len(round(length / 2 ** (pitch / 12)), real=True)

@@ -1,11 +1,12 @@
 """The `textures` handler: every recording becomes pads, swells, clouds, hiss and flickers, by profile.
 
-Stated behaviour. Among several recordings, one that is silent, damaged, truncated, holds NaN or is too short is left out
-with a warning; alone, or where nothing at all comes out, it is refused with the reason. Rates from 8 to 192 kHz and any
-number of channels are kept unless a pack asks for others; a constant offset (DC) is taken out; an hour is read in
-blocks. A texture that does not pass its measures is dropped: the reason stands in `mining.json`, in the log and in a
-warning. Items are numbered by their place in the request, so a dropped one leaves a gap, and a resumed run gives what
-is left its own numbers. The seed is not used: the same recordings and parameters always give the same textures.
+Stated behaviour. Among several recordings, one that is silent, damaged, truncated, holds NaN or is too short is left
+out with a warning; alone, or where nothing at all comes out, it is refused with the reason. Rates from 8 to 192 kHz
+and any number of channels are kept unless a pack asks for others; a constant offset (DC) is taken out; an hour is
+read in blocks. A texture that does not pass its measures is dropped: the reason stands in `mining.json`, in the log
+and in a warning. Items are numbered by their place in the request, so a dropped one leaves a gap, and a resumed run
+gives what is left its own numbers. The seed is not used: the same recordings and parameters always give the same
+textures.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from handlers.audio.thumbnails import Envelope
 from handlers.contract import Context, InputFile, Invalid
 from handlers.textures.bars import find_bar_s
 from handlers.textures.deliver import Delivery, Origin
-from handlers.textures.making import Dropped, mine
+from handlers.textures.engine import Dropped, mine
 from handlers.textures.packs import target_of
 from handlers.textures.params import TexturesParams
 from handlers.textures.profiles import Profile, load_profile

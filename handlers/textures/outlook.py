@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from handlers.contract import Estimate, Finding, ItemRecord, World
+from handlers.audio.delivery.slugs import distinct_slugs
+from handlers.contract import Estimate, Finding, Invalid, ItemRecord, World
 from handlers.textures.params import KINDS, TexturesParams
 from handlers.textures.profiles import DEFAULT, Profile, bars_in, load_profile
+from handlers.textures.sources import is_catalogue, read_rows
 
 USUAL_BYTES_PER_S = 44_100 * 2 * 3
 """Stereo of 24 bits."""
 USUAL_BAR_S = 2.0
 """At 120 beats per minute."""
+HOW = {"cut": "cut from", "freeze": "frozen from", "grains": "grains of"}
 PICTURE_BYTES = 16_000
 """What the picture of a dense texture was measured to take."""
 
@@ -61,28 +65,49 @@ def estimate(params: TexturesParams, inputs: Mapping[str, list[Estimate]]) -> Es
     return Estimate(items, mean_s, round(items * (mean_s * USUAL_BYTES_PER_S + PICTURE_BYTES)))
 
 
+def plan(params: TexturesParams, inputs: Mapping[str, list[Path]], world: World) -> Iterator[str]:
+    """Yield a line for every recording: what would be made of it, and into which folder.
+
+    Parameters
+    ----------
+    inputs
+        The files behind each reference, keyed as written; a catalogue for `sources`.
+
+    Raises
+    ------
+    Invalid
+        When a profile or the catalogue cannot be read.
+    """
+    paths = inputs.get(params.reference, [])
+    if params.sources is not None and len(paths) == 1 and is_catalogue(paths[0]):
+        rows = read_rows(paths[0], params.start_index, params.count)
+        named = [(params.start_index + place, row["rel_path"], row["slug"]) for place, row in enumerate(rows)]
+    else:
+        names = [path.name for path in paths]
+        named = list(zip(range(len(names)), names, distinct_slugs(names), strict=True))
+    for name in params.profile_names:
+        try:
+            profile = load_profile(world.config_dir, name)
+        except ValueError as error:
+            raise Invalid(f"profile: {error}") from error
+        made = ", ".join(f"{count} {kind}" for kind, count in wanted(params, profile).items() if count)
+        for number, label, slug in named:
+            folder = f"by_source/{slug}/{name}" if params.profiles else f"by_source/{slug}"
+            yield f"{number}  {label} -> {folder}: {made} ({name})"
+
+
 def _seconds(length: float | str) -> float:
     bars = bars_in(length)
     return float(length) if bars is None else bars * USUAL_BAR_S
 
 
 def describe(item: ItemRecord) -> str:
-    """Return a texture in two lines: what it is and where it came from, and what was measured."""
+    """Return a texture in a line: what it is, how it was made, and where it came from."""
     facts = item.facts
-    spans = ", ".join(f"{start_s:.2f}-{end_s:.2f} s" for start_s, end_s in facts["source_spans"][:3])
-    more = f" and {len(facts['source_spans']) - 3} more" if len(facts["source_spans"]) > 3 else ""
+    spans = ", ".join(f"{start_s:.2f}-{end_s:.2f} s" for start_s, end_s in facts["source_spans"][:2])
+    more = f" and {len(facts['source_spans']) - 2} more" if len(facts["source_spans"]) > 2 else ""
     sort = f" ({facts['variant']})" if facts["variant"] else ""
-    head = (
+    return (
         f"{facts['texture']} {facts['number']}{sort}: {facts['duration_s']:g} s{' loop' if facts['loop'] else ''}, "
-        f"{facts['how']} from {facts['source']}, {spans}{more}"
+        f"{HOW[facts['how']]} {facts['source']}, {spans}{more}"
     )
-    measures = ", ".join(f"{name} {value:g}" for name, value in _flat(facts["measures"]))
-    return f"{head}\n  {measures}"
-
-
-def _flat(measures: Mapping[str, object]) -> Iterator[tuple[str, float]]:
-    for name, value in measures.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield name.replace("_", " "), value

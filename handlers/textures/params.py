@@ -142,4 +142,5 @@ HANDLER = Handler(
     check="handlers.textures.outlook:check",
     estimate="handlers.textures.outlook:estimate",
     describe="handlers.textures.outlook:describe",
+    plan="handlers.textures.outlook:plan",
 )

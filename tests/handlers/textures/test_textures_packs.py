@@ -66,7 +66,7 @@ def test_no_loop_points_where_they_are_not_read_or_nothing_loops(tmp_path: Path,
 
 
 def test_an_ogg_of_over_a_minute_is_written_in_blocks_stays_under_the_peak_and_loops(tmp_path: Path) -> None:
-    target, audio = target_of("game", Output()), np.tile(filtered_noise(5.0), (1, 13))
+    target, audio = target_of("game", Output()), np.tile(filtered_noise(2.0)[:1], (1, 31))
     audio = audio / np.abs(audio).max() * np.float32(10 ** (-3 / 20))
     save(tmp_path / "a.ogg", audio, SAMPLE_RATE, target, loop=True, peak_dbtp=-3.0, tags={"title": "a"})
     decoded, rate = files.read(tmp_path / "a.ogg")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers.contract import Estimate, ItemRecord, World, load, references
-from handlers.textures.outlook import check, describe, estimate, wanted
+from handlers.contract import Estimate, Invalid, ItemRecord, World, load, references
+from handlers.textures.outlook import check, describe, estimate, plan, wanted
 from handlers.textures.params import HANDLER, TexturesParams
 from handlers.textures.profiles import Profile
 
@@ -115,16 +115,30 @@ def test_how_many_another_profile_gives_is_known_only_where_all_counts_are_said(
     assert estimate(told, beds).items == 10
 
 
-def test_a_texture_is_described_with_where_it_came_from_and_what_was_measured() -> None:
+def test_a_texture_is_described_with_how_it_was_made_and_where_it_came_from() -> None:
     facts = {
         "texture": "swell", "number": 2, "variant": "airy", "duration_s": 6.0, "loop": False, "how": "freeze",
-        "source": "old.flac", "source_spans": [[1.0, 2.5]], "measures": {"rise": 0.99, "seam": {"dip_db": -0.5}},
+        "source": "old.flac", "source_spans": [[1.0, 2.5], [3.0, 4.0], [5.0, 6.0]], "measures": {"rise": 0.99},
     }  # fmt: skip
     text = describe(ItemRecord(2, Path("x"), facts))
-    assert text == "swell 2 (airy): 6 s, freeze from old.flac, 1.00-2.50 s\n  rise 0.99, dip db -0.5"
+    assert text == "swell 2 (airy): 6 s, frozen from old.flac, 1.00-2.50 s, 3.00-4.00 s and 1 more"
 
 
-@pytest.mark.parametrize("target", [HANDLER.run, HANDLER.check, HANDLER.estimate, HANDLER.describe])
+def test_a_dry_run_names_every_row_with_its_folder_and_what_is_made(tmp_path: Path) -> None:
+    rows = "".join(f"audio_{number:04d},set/t{number}.wav,60.00,44100,2,1.6\n" for number in range(4))
+    (tmp_path / "rows.csv").write_text("id,rel_path,duration_sec,sample_rate,channels,file_size_mb\n" + rows)
+    params = TexturesParams(sources="rows.csv", profiles=["bright"], start_index=2, count=1, swells=0)
+    world = World(ROOT / "config", ROOT)
+    assert list(plan(params, {"rows.csv": [tmp_path / "rows.csv"]}, world)) == [
+        "2  set/t2.wav -> by_source/t2/bright: 3 pads, 6 clouds, 8 hiss, 4 flickers (bright)"
+    ]
+    params = TexturesParams(input="a.wav", kinds=["hiss"])
+    assert list(plan(params, {"a.wav": [tmp_path / "a.wav"]}, world)) == ["0  a.wav -> by_source/a: 8 hiss (default)"]
+    with pytest.raises(Invalid, match="no profile 'x'"):
+        list(plan(TexturesParams(input="a.wav", profile="x"), {"a.wav": [tmp_path / "a.wav"]}, world))
+
+
+@pytest.mark.parametrize("target", [HANDLER.plan, HANDLER.run, HANDLER.check, HANDLER.estimate, HANDLER.describe])
 def test_what_the_handler_names_exists(target: str) -> None:
     assert callable(load(target))
 
