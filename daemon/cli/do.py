@@ -17,10 +17,11 @@ from daemon.cli.failure import CommandError
 from daemon.cli.wait import ProgressLine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from pydantic.fields import FieldInfo
 
+    from daemon.documents import Step
     from daemon.settings_model import Settings
     from handlers.contract import Handler
 
@@ -32,8 +33,13 @@ def do(
         Path, typer.Option("--output", "-o", help="The folder for the results; of a catalogue its file.")
     ] = Path(),
     json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: a list of step, handler, files, items, warnings.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print JSON: a list of step, handler, files, items, warnings; with --dry-run a list of lines.",
+        ),
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Run one handler on files, here and now: do HANDLER FILES... --key value.
@@ -59,7 +65,7 @@ def do(
         output, keys["output"] = output.parent, output.name
     if verbose and "verbose" in _switches(registry[handler]):
         keys["verbose"] = None
-    results = []
+    results, plans = [], []
     with tempfile.TemporaryDirectory() as nowhere, ProgressLine() as line:
         reading = _open_world(settings, [*files, *_paths(registry[handler], keys)], Path(nowhere))
         for name, text in job_texts(registry[handler], files, keys):
@@ -68,9 +74,15 @@ def do(
                 for finding in step.findings:
                     if finding.kind == "warning":
                         terminal.note(f"warning: {finding.key}: {finding.message}")
+            if dry_run:
+                plans += [words for step in document.steps for words in _plan(registry[handler], step, reading)]
+                continue
             results += foreground.run(
                 settings, registry, document, output, lambda step, message: _show(line, message, verbose), replace=named
             )
+    if dry_run:
+        terminal.print_json(plans) if json else print("\n".join(map(terminal.safe, plans)))
+        return
     if json:
         facts = [
             {"step": r.step, "handler": r.handler, "files": [str(file) for file in r.files], "warnings": r.warnings,
@@ -124,6 +136,19 @@ def job_texts(handler: Handler, files: Sequence[str], keys: dict[str, str | None
     if many:
         return [(handler.name, "\n".join([*head, f"{key}: {jsonlib.dumps(places)}"]).encode())]
     return [(Path(place).stem, "\n".join([*head, f"{key}: {jsonlib.dumps(place)}"]).encode()) for place in places]
+
+
+def _plan(handler: Handler, step: Step, settings: Settings) -> Iterator[str]:
+    """What a step would do, a line each, in its handler's own words or else in ours."""
+    from handlers.contract import World, load
+
+    paths = {text: [Path(source["path"])] for text, source in step.sources.items() if "path" in source}
+    if handler.plan is None:
+        named = ", ".join(str(path) for found in paths.values() for path in found)
+        yield f"{handler.name} would run{f' on {named}' if named else ''}, with {jsonlib.dumps(step.params, ensure_ascii=False)}"
+        return
+    params = handler.params.model_validate_json(jsonlib.dumps(step.params))
+    yield from load(handler.plan)(params, paths, World(settings.paths.config, settings.paths.state))
 
 
 def _given(handler: Handler, key: str, value: str | None) -> str | None:

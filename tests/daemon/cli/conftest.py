@@ -85,8 +85,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 @pytest.fixture
-def call() -> Callable[..., Result]:
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run `drophammer ARGUMENTS` in this process."""
+    monkeypatch.setattr("daemon.cli.app.verbose", False)
 
     def run(*arguments: str, stdin: str | None = None) -> Result:
         return CliRunner().invoke(app, list(arguments), input=stdin)

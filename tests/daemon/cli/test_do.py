@@ -139,3 +139,15 @@ def test_without_a_named_file_a_catalogue_is_not_written_over(call, music) -> No
     assert call("do", "discover", "--root", ".").exit_code == 0
     again = call("do", "discover", "--root", ".")
     assert again.exit_code == 1 and "is there already" in again.stderr
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(call, music) -> None:
+    assert call("do", "discover", "--root", ".", "--output", "selected_sources.csv").exit_code == 0
+    before = sorted(os.listdir(music))
+    words = ["--profile", "bright", "--dry-run", "--start-index", "1", "--count", "5"]
+    planned = call("do", "textures", "--sources", "selected_sources.csv", *words)
+    assert planned.exit_code == 0, planned.stderr
+    (line,) = planned.stdout.splitlines()
+    assert "masters/a.wav -> by_source/" in line and "(bright)" in line
+    assert "beats would run on" in call("do", "beats", "b.wav", "--dry-run").stdout
+    assert sorted(os.listdir(music)) == before

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from daemon.cli.examination import filesystem_of
+from daemon.cli.places import filesystem_of
 from daemon.settings import CHECKOUT
 
 
