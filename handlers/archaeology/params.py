@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from handlers.contract import Folder, Handler, Params, Reference, Seconds
 
-Format = Literal["csv", "json", "md"]
+Format = Literal["csv", "json", "markdown", "md"]
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ +-]{0,79}", re.ASCII)
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md"}
 
 
@@ -23,7 +26,7 @@ class Written(Params):
     output: Annotated[str, Field(min_length=1, max_length=120)] | None = None
     """The catalogue's name, such as `audio_catalog.csv`; its suffix chooses the format: .csv, .json or .md."""
     format: Format | None = None
-    """`csv`, `json` or `md` (Markdown). Without it as `output` ends, else `csv`."""
+    """`csv`, `json` or `markdown` (`md`). Without it as `output` ends, else `csv`."""
     verbose: bool = False
     """Say what was done with every file and folder."""
 
@@ -32,27 +35,34 @@ class Written(Params):
         name = self.output
         if name is None:
             return self
-        if "/" in name or "\\" in name or name.startswith(".") or not name.isprintable():
-            raise ValueError(f"output: {name!r} is not a file's plain name; write one such as audio_catalog.csv")
-        if self._meant is None and self.format is None:
+        # What can lie in a published folder on every system: handlers' names there are held to the same.
+        if not _NAME.fullmatch(name.removesuffix(self._ending)):
+            raise ValueError(
+                f"output: {name!r} is no plain name; write letters, digits, _ and -, and an ending, such as audio_catalog.csv"
+            )
+        if not self._ending and self.format is None:
             raise ValueError(f"output: {name!r} ends in none of {', '.join(_SUFFIXES)}; end it so, or say `format`")
-        if self.format is not None and self._meant not in (None, self.format):
+        if self.format is not None and self._ending and _SUFFIXES[self._ending.lower()] != self.form:
             raise ValueError(f"output: {name!r} and format: {self.format} say different formats; remove one")
         return self
 
     @property
-    def _meant(self) -> str | None:
-        return next((form for suffix, form in _SUFFIXES.items() if (self.output or "").lower().endswith(suffix)), None)
+    def _ending(self) -> str:
+        """The suffix of `output` that says a format, as written."""
+        ending = PurePath(self.output or "").suffix
+        return ending if ending.lower() in _SUFFIXES else ""
 
     @property
     def form(self) -> str:
-        """The format to write."""
-        return self.format or self._meant or "csv"
+        """The format to write: `csv`, `json` or `md`."""
+        if self.format is not None:
+            return "md" if self.format == "markdown" else self.format
+        return _SUFFIXES.get(self._ending.lower(), "csv")
 
     def name(self, default: str) -> str:
         """The file's name; `default` is what it is called, without suffix, if nobody said."""
         name = self.output or default
-        return name if self._meant else f"{name}.{self.form}"
+        return name if self._ending else f"{name}.{self.form}"
 
 
 class DiscoverParams(Written):

@@ -289,12 +289,17 @@ def test_the_format_can_be_said_instead(find: Any, record: Any) -> None:
     record("a.wav")
     assert find(format="md").delivered().path.name == "audio_catalog.md"
     assert find(format="json", output="old").delivered().path.name == "old.json"
+    assert find(format="markdown", output="Old tapes.MD").delivered().path.name == "Old tapes.MD"
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"output": "x.txt"}, "ends in none of"),
+        ({"output": "list"}, "ends in none of"),
+        ({"output": "x.txt"}, "plain name"),
+        ({"output": "x.v2.csv"}, "plain name"),
+        ({"output": "a/x.csv"}, "plain name"),
+        ({"output": ".csv"}, "plain name"),
         ({"output": "x.csv", "format": "json"}, "different formats"),
         ({"output": "../x.csv"}, "plain name"),
         ({"root": []}, "at least 1"),
