@@ -24,8 +24,9 @@ def level_db(audio: np.ndarray) -> float:
 
 def music(duration_s: float, seed: int = 0) -> np.ndarray:
     """Dark noise with hits 12 dB above it, twice a second: what an encoder and a limiter have to work on."""
-    audio = np.cumsum(noise(duration_s, seed=seed, level_db=-26), axis=1)
-    audio -= np.apply_along_axis(np.convolve, 1, audio, np.full(101, 1 / 101), "same")
+    audio = np.cumsum(noise(duration_s + 0.01, seed=seed, level_db=-26), axis=1)
+    means = np.apply_along_axis(np.convolve, 1, audio, np.full(101, 1 / 101), "valid")
+    audio = (audio[:, 50:-50] - means)[:, : round(duration_s * RATE)]
     audio *= 0.05 / audio.std()
     envelope = np.exp(-(np.arange(audio.shape[1]) % (RATE // 2)) / 2_000)
     return (audio * (1 + 3 * envelope)).astype(np.float32)
