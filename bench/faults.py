@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
-    print(f"{'system':28} {'dropped':>8} {'kills':>6} {'lost':>6} {'doubled':>8} {'worked twice':>14}")
+    print(f"{'system':28} {'dropped':>8} {'kills':>6} {'lost':>6} {'doubled':>8} {'finished twice':>14}")
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         for number, kind in enumerate((Drophammer, Huey, Spooler)):
             try:

@@ -68,16 +68,19 @@ def _adopt_step(ledger: Ledger, job_id: str, position: int, step: dict[str, Any]
         known = {name: step[name] for name in ("name", "handler", "params", "lane", "seed")}
         # What only a step that is still to run would need.
         idle: dict[str, Any] = {"needs": [], "inputs": [], "sources": {}, "retries": 0, "timeout_s": 0.0}
+        idle["for_each"] = step.get("for_each")
         step_id = ledger.insert(
             "steps", job_id=job_id, position=position, state=step["state"], **known, **idle, **times
         )
     else:
         ledger.update("steps", step_id, state=step["state"], **times)
+    names = {run["run"]: run["of"] for run in step.get("runs", ())}
     outcomes = {attempt["run"]: attempt for attempt in step["attempts"]}  # The last of each run.
+    over = {run["run"]: run["of"] for run in step.get("runs", ())}
     for ordinal, attempt in outcomes.items():
         run_id = ledger.insert(
-            "runs", job_id=job_id, step_id=step_id, ordinal=ordinal, key="" if len(outcomes) == 1 else str(ordinal),
-            state=DONE if attempt["outcome"] == DONE else "failed", lane=step["lane"],
+            "runs", job_id=job_id, step_id=step_id, ordinal=ordinal, key="" if len(outcomes) == 1 else str(ordinal), each=over.get(ordinal),
+            each=names.get(ordinal), state=DONE if attempt["outcome"] == DONE else "failed", lane=step["lane"],
             started_at=attempt["started_at"], finished_at=attempt["ended_at"],
         )  # fmt: skip
         attempt_id = ledger.insert(
