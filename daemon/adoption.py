@@ -76,10 +76,9 @@ def _adopt_step(ledger: Ledger, job_id: str, position: int, step: dict[str, Any]
         ledger.update("steps", step_id, state=step["state"], **times)
     names = {run["run"]: run["of"] for run in step.get("runs", ())}
     outcomes = {attempt["run"]: attempt for attempt in step["attempts"]}  # The last of each run.
-    over = {run["run"]: run["of"] for run in step.get("runs", ())}
     for ordinal, attempt in outcomes.items():
         run_id = ledger.insert(
-            "runs", job_id=job_id, step_id=step_id, ordinal=ordinal, key="" if len(outcomes) == 1 else str(ordinal), each=over.get(ordinal),
+            "runs", job_id=job_id, step_id=step_id, ordinal=ordinal, key="" if len(outcomes) == 1 else str(ordinal),
             each=names.get(ordinal), state=DONE if attempt["outcome"] == DONE else "failed", lane=step["lane"],
             started_at=attempt["started_at"], finished_at=attempt["ended_at"],
         )  # fmt: skip
