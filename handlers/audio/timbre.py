@@ -6,6 +6,7 @@ Audio is float32 ``(channels, samples)``, full scale ±1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft
@@ -48,7 +49,7 @@ def analyse(audio: np.ndarray, sample_rate: int, *, loop: bool = False) -> Spect
         audio = np.concatenate([audio, audio[:, :window]], axis=1)
     if audio.shape[1] < window:
         audio = np.pad(audio, ((0, 0), (0, window - audio.shape[1])))
-    taper = np.hanning(window + 1)[:-1].astype(np.float32)
+    taper = _taper(window)
     count = (audio.shape[1] - window) // hop + 1
     power = np.zeros((count, window // 2 + 1), np.float32)
     for channel in audio:
@@ -58,6 +59,11 @@ def analyse(audio: np.ndarray, sample_rate: int, *, loop: bool = False) -> Spect
             spectra = fft.rfft(frames[start : start + 64] * taper, axis=1)
             power[start : start + 64] += spectra.real**2 + spectra.imag**2
     return Spectrogram(power, fft.rfftfreq(window, 1 / sample_rate), hop / sample_rate)
+
+
+@lru_cache(maxsize=8)
+def _taper(window: int) -> np.ndarray:
+    return np.hanning(window + 1)[:-1].astype(np.float32)
 
 
 def measure_share(mean_power: np.ndarray, hertz: np.ndarray, from_hz: float) -> float:

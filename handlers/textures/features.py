@@ -28,7 +28,8 @@ class Features:
     Attributes
     ----------
     bands
-        Power in `BANDS` logarithmic bands, float32 ``(frames, BANDS)``, of the channels' mean; together the mean square.
+        Power in `BANDS` logarithmic bands, float32 ``(frames, BANDS)``, of the mean of the channels; in all the mean
+        square.
     edges_hz
         Where each band begins.
     noisiness

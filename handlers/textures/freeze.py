@@ -43,8 +43,8 @@ def high_pass(hz: float, order: int = 4) -> Colour:
 
 
 def tilt(db_per_octave: float) -> Colour:
-    """Return a straight slope around 1 kHz, within 18 dB."""
-    return lambda hertz: 10 ** (np.clip(db_per_octave * np.log2(np.maximum(hertz, 1) / 1000), -18, 18) / 20)
+    """Return a straight slope around 1 kHz, within 24 dB."""
+    return lambda hertz: 10 ** (np.clip(db_per_octave * np.log2(np.maximum(hertz, 1) / 1000), -24, 24) / 20)
 
 
 def freeze(
@@ -154,13 +154,12 @@ def even(audio: np.ndarray, sample_rate: int, smooth_s: float) -> np.ndarray:
     count = max(8, round(length / (STEP_S * sample_rate)))
     edges = np.linspace(0, length, count + 1).astype(np.int64)
     centres = (edges[1:] + edges[:-1]) / 2
-    for _ in range(2):
-        power = np.add.reduceat(np.einsum("cs,cs->s", audio, audio), edges[:-1]) / np.diff(edges)
-        power = gaussian_filter1d(power.astype(np.float64), smooth_s / STEP_S / 2, mode="wrap")
-        most = 10 ** (MOST_GAIN_DB / 20)
-        gain = np.clip(np.sqrt(power.mean() / np.maximum(power, 1e-20)), 1 / most, most)
-        audio = audio * np.interp(np.arange(length), centres, gain, period=length).astype(np.float32)
-    return audio
+    power = np.add.reduceat(np.einsum("cs,cs->s", audio, audio), edges[:-1]).astype(np.float64) / np.diff(edges)
+    most, gains = 10 ** (MOST_GAIN_DB / 20), np.ones(count)
+    for _ in range(3):
+        smooth = gaussian_filter1d(power * gains**2, smooth_s / STEP_S / 2, mode="wrap")
+        gains = np.clip(gains * np.sqrt(smooth.mean() / np.maximum(smooth, 1e-20)), 1 / most, most)
+    return audio * np.interp(np.arange(length), centres, gains, period=length).astype(np.float32)
 
 
 def _spectra(moment: np.ndarray, length: int, ratio: float) -> np.ndarray:

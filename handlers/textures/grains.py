@@ -68,10 +68,11 @@ def strew(
         # One from each stretch of region and loop, in no common order: all is used, nothing follows the recording.
         froms = rng.permutation(count) + rng.random(count)
         places = ((np.arange(count) + rng.random(count)) / count * length).astype(np.int64)
+        shares = np.interp(froms / count, loudness, places_in)
         gains = 10 ** (rng.uniform(-7, 0, count) / 20)
-        for copy_index, share, place, gain in zip(which, froms / count, places, gains, strict=True):
+        for copy_index, share, place, gain in zip(which, shares, places, gains, strict=True):
             copy = copies[copy_index]
-            start = int(np.interp(share, loudness, places_in) * (copy.shape[1] - grain))
+            start = int(share * (copy.shape[1] - grain))
             piece = copy[:, start : start + grain] * (taper * np.float32(gain))
             first = min(grain, length - place)
             cloud[:, place : place + first] += piece[:, :first]

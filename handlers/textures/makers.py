@@ -19,6 +19,8 @@ from handlers.textures.profiles import Profile
 How = Literal["cut", "freeze", "grains"]
 VARIATIONS = ((0.0, 0.0), (0.0, -3.0), (-12.0, 1.5), (7.0, 3.0), (-5.0, -1.5), (12.0, 0.0), (-7.0, 2.0), (5.0, -4.0))
 """Semitones and dB an octave by which later attempts are moved and tilted, where all that is left sounds alike."""
+CLOUD_TILTS_DB = (0.0, 4.0, -3.0, 7.0, 2.0, 10.0, -1.5, 5.5)
+"""The same for clouds; mostly upwards, where a boom alone would not spread."""
 TILTS_DB = (0.0, 6.0, -6.0, 3.0, -3.0, 9.0, -9.0, 12.0, -12.0)
 """So every hiss of one place has another colour."""
 RISE_DB = 40.0
@@ -97,10 +99,10 @@ def make_cloud(
 ) -> Made:
     """Strew a cloud."""
     pitch = profile.clouds.pitch_shift_range
-    tilt_db = VARIATIONS[attempt % len(VARIATIONS)][1]
+    tilt_db = CLOUD_TILTS_DB[attempt % len(CLOUD_TILTS_DB)]
     cloud, spans = strew(
         region, length, sample_rate, rng,
-        lowest=pitch.min, highest=pitch.max, colour=tilt(tilt_db) if tilt_db else None, edges_only=attempt % 3 == 2,
+        lowest=pitch.min, highest=pitch.max, colour=tilt(tilt_db) if tilt_db else None, edges_only=attempt >= 2,
     )  # fmt: skip
     cloud = begin_well(even(cloud, sample_rate, 2 * FASTEST_S), sample_rate)
     return Made(cloud, "grains", spans, {"semitones": [pitch.min, pitch.max], **_varied(0.0, tilt_db)})

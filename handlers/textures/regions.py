@@ -1,9 +1,9 @@
 """Where in a recording a texture is best taken from: what every place would cost, and the choice among the free ones.
 
 Costs are in dB. For a pad a place should stand: how much its level and its colour wander (standard deviations, bands
-smoothed over 0.2 s, so that noise is steady too) and a quarter of its sharpest rise. Airs, hiss and flickers seek what is
-bright, clouds what varies. All shun what is soft, what is not like the recording as a whole, and what sounds like
-another place that a texture of their kind has been taken from.
+smoothed over 0.2 s, so that noise is steady too) and a quarter of its sharpest rise. Airs, hiss and flickers seek what
+is bright, clouds what varies. All shun what is soft, unlike the recording as a whole, or like another place that a
+texture of their kind has been taken from.
 """
 
 from __future__ import annotations
