@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -176,8 +177,11 @@ def _row(raw: Row, place: int, folder: Path) -> Row:
             row[key] = None
         elif kind:
             try:
-                row[key] = kind(value)
-            except (TypeError, ValueError):
+                number = float(value)  # Tables of other programs have 44100.0.
+                row[key] = kind(number)
+                if not math.isfinite(number):
+                    raise OverflowError
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(f"row {place + 1}: {key} is {value!r}, not a number") from None
         else:
             row[key] = value

@@ -222,9 +222,11 @@ def test_a_catalogue_can_come_from_a_file_and_keeps_its_ids(choose: Any, find: A
 
 def test_a_list_from_somebodys_own_script_will_do(choose: Any, record: Any, disk: Path) -> None:
     record("sub/a.wav")
-    (disk / "mine.csv").write_text("rel_path,duration_sec\nsub/a.wav,95.5\n")
+    (disk / "mine.csv").write_text("\ufeffrel_path,duration_sec,channels\r\nsub/a.wav,95.5,2.0\r\n")
     (one,) = catalogue.read(choose(file=disk / "mine.csv").delivered().path)
-    assert (one["id"], one["path"], one["duration_sec"]) == ("audio_0000", str(disk / "sub/a.wav"), 95.5)
+    assert (one["id"], one["path"], one["duration_sec"], one["channels"]) == (
+        "audio_0000", str(disk / "sub/a.wav"), 95.5, 2,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -233,6 +235,8 @@ def test_a_list_from_somebodys_own_script_will_do(choose: Any, record: Any, disk
         ("x.csv", "", "holds no recordings"),
         ("x.csv", "id,name\n1,x\n", "row 1: has neither rel_path nor path"),
         ("x.csv", "rel_path,duration_sec\na.wav,long\n", "duration_sec is 'long', not a number"),
+        ("x.csv", "rel_path,duration_sec\na.wav,nan\n", "duration_sec is 'nan', not a number"),
+        ("x.json", '[{"rel_path": "a", "sample_rate": Infinity}]', "sample_rate is inf, not a number"),
         ("x.csv", "rel_path\na.wav,3\n", "line 2 has not as many cells"),
         ("x.json", "{}", "must be a list"),
         ("x.json", "[", "is no catalogue"),
