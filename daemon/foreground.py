@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.execution import Execution, Request
 from daemon.jobs import file_name
+from daemon.outbox import WORK
 from handlers.contract import Invalid, ItemRecord
 from handlers.registry import Registry
 
@@ -85,6 +86,8 @@ def run(
             done[step.name] = _run_step(
                 settings, registry, document, step, seed, done, Path(scratch), output, on_progress, replace
             )
+        if document.keep_work:
+            shutil.copytree(scratch, output / WORK, dirs_exist_ok=True)
     return [done[step.name] for step in document.steps]
 
 

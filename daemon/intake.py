@@ -176,6 +176,7 @@ class Intake:
             seeds=list(document.seeds) or None,
             deliver=asdict(document.deliver) if document.deliver else None,
             from_wanted=document.from_job,
+            keep_work=int(document.keep_work),
             accepted_at=core.stamp(),
             wait_until=timestamp(later(core.now(), wait)),
         )

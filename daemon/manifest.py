@@ -131,6 +131,7 @@ def _step(
         "peak_memory_bytes": max((attempt["peak_memory_bytes"] or 0 for attempt in attempts), default=0) or None,
         "versions": versions,
         "attempts": [_attempt(attempt) for attempt in attempts],
+        "for_each": _json(row["for_each"], None),
         "runs": runs,
         "warnings": list(warnings),
         "inputs": list(inputs.values()),

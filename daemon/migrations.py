@@ -232,6 +232,16 @@ def rows_and_published_names(db: Database) -> None:
     _execute(db, ROWS_AND_PUBLISHED_NAMES)
 
 
+WORKING_FOLDERS = """
+ALTER TABLE jobs ADD COLUMN keep_work INTEGER NOT NULL DEFAULT 0;  -- 1: working folders are published too
+"""
+
+
+@migrations()
+def working_folders(db: Database) -> None:
+    _execute(db, WORKING_FOLDERS)
+
+
 def _execute(db: Database, text: str) -> None:
     """Run statements one at a time: executescript would commit the transaction that records the migration."""
     statement = ""

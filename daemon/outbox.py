@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 MARKER = ".drophammer-outbox"
 PUBLISH = ".publish"
+WORK = "work"
+"""In a finished job's folder: the working folders of a job that keeps them."""
 SYNC_WHOLE_FROM = 4
 """Assembling this many jobs at once, one flush of the filesystem costs less than one of every file."""
 
@@ -134,6 +136,8 @@ class Outbox:
             (folder / name).mkdir(parents=True, exist_ok=True)
         for path, published in files:
             place(self.staging / path, folder / published)
+        if place is _move:
+            self._keep_work(ledger, job_id, folder / WORK)
         rows = ledger.execute("SELECT at, level, event, facts FROM events WHERE job_id = ? ORDER BY id", (job_id,))
         lines = "".join(
             json.dumps({"at": at, "level": level, "event": event, **json.loads(more)}) + "\n"
@@ -148,6 +152,15 @@ class Outbox:
         if sync:
             for path in reversed(everything):
                 sync_path(path)
+
+    def _keep_work(self, ledger: sqlite3.Connection, job_id: str, target: Path) -> None:
+        """Publish what is left in the working folders of a job that asks for it (`keep_work`)."""
+        query = "SELECT attempts.folder FROM attempts JOIN jobs ON jobs.id = job_id WHERE job_id = ? AND keep_work = 1"
+        for (name,) in ledger.execute(query, (job_id,)).fetchall():
+            source = self.staging / name
+            if source.is_dir() and any(source.iterdir()):
+                target.mkdir(exist_ok=True)
+                os.rename(source, target / source.name)
 
     def _as_typed(self) -> str:
         """The outbox as a person in the installation's folder types it."""

@@ -28,13 +28,15 @@ class MineParams(Params):
     """A file that gets the label of every file whose mining begins."""
     seconds: float = 0.0
     items: int = 1
+    leaves: str = ""
+    """A file that is left in the working folder."""
 
 
 class GatherParams(Params):
     input: Reference
 
 
-LIST = Handler(name="list", summary="lists files", params=ListParams, run="tests.miners:list_files")
+LIST = Handler(name="list", summary="lists files", params=ListParams, run="tests.miners:list_files", surveys=True)
 MINE = Handler(name="mine", summary="mines a file", params=MineParams, run="tests.miners:mine")
 GATHER = Handler(name="gather", summary="gathers runs", params=GatherParams, run="tests.miners:gather")
 ALL = ["tests.miners:LIST", "tests.miners:MINE", "tests.miners:GATHER", "tests.probes:HANDLER"]
@@ -69,6 +71,8 @@ def mine(params: MineParams, context) -> None:
         descriptor = os.open(params.stamp, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(descriptor, f"{file.label}\n".encode())
         os.close(descriptor)
+    if params.leaves:
+        (context.workdir / params.leaves).write_text("half done")
     slug = file.facts.get("slug", "none")
     for item in range(1, params.items + 1):
         if item in context.completed:

@@ -75,6 +75,8 @@ class JobKeys(Params):
     """How long to wait for inputs that are not there yet: seconds, or `90s`, `60m`, `24h`."""
     deliver: DeliverKeys | None = None
     """Where copies of the result go."""
+    keep_work: bool = False
+    """Publish the working folders too, with whatever the steps have left in them, as `work/<step>.<run>.<attempt>/`."""
     from_: Annotated[str | None, Field(alias="from", min_length=1, max_length=100)] = None
     """A finished job (its id, or a name for its newest done job) whose items can be used: `from/beds/3`."""
 

@@ -79,6 +79,8 @@ class Document:
     """A finished job's id, or a name for its newest done job."""
     input_timeout_s: float | None = None
     deliver: Deliver | None = None
+    keep_work: bool = False
+    """Whether the working folders are published too."""
 
     def step(self, name: str) -> Step:
         return next(step for step in self.steps if step.name == name)

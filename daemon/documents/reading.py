@@ -61,6 +61,7 @@ def read(
         from_job=job.from_,
         input_timeout_s=job.input_timeout,
         deliver=Deliver(job.deliver.to, job.deliver.as_, job.deliver.beside) if job.deliver else None,
+        keep_work=job.keep_work,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,49 @@ def test_cancelling_ends_all_runs_and_keeps_what_was_mined(mines: House) -> None
     assert 2 <= kept < 8 and runs(mines, "queued") == runs(mines, "running") == 0
     mines.ask("retry", job=ended["id"])
     assert len(list((Path(mines.ended("dig")["folder"]) / "by_source").rglob("*_pad01.txt"))) == 8
+
+
+def test_working_folders_stay_where_the_job_wants_them(mines: House) -> None:
+    tracks(mines, "tone")
+    mines.start()
+    mines.drop("dig.yaml", {**job(mines, mine={"leaves": "half.bin"}), "keep_work": True})
+    folder = Path(mines.ended("dig")["folder"])
+    assert [str(path.relative_to(folder)) for path in (folder / "work").rglob("*.*") if path.is_file()] == [
+        "work/mine.001.1/half.bin"
+    ]
+    assert (folder / "by_source/track00/pads/track00_pad01.txt").exists()
+
+
+def test_a_dry_run_lists_the_rows_that_would_be_run_and_leaves_nothing(mines: House) -> None:
+    tracks(mines, *["tone"] * 4)
+    plan = mines.home / "dig.yaml"
+    plan.write_text(json.dumps(job(mines, start=1, limit=2)))
+    command = [sys.executable, "-m", "daemon", "submit", "--dry-run", str(plan)]
+    said = subprocess.run(command, env=mines.environment, cwd=mines.home, capture_output=True, text=True, check=True)
+    assert "mine would run 2 times, for these of 4 rows of files:" in said.stdout
+    assert said.stdout.splitlines()[-2:] == ["     2  track01.txt", "     3  track02.txt"]
+    (report,) = json.loads(subprocess.check_output([*command, "--json"], env=mines.environment, cwd=mines.home))
+    assert report["runs"] == [
+        {"step": "mine", "over": "files", "rows": 4, "start": 1, "chosen": ["track01.txt", "track02.txt"]}
+    ]
+    assert list(mines.inbox.iterdir()) == [] and not mines.outbox.exists()
+
+
+def test_a_job_goes_over_the_rows_that_an_earlier_one_listed(mines: House) -> None:
+    tracks(mines, "tone", "tone")
+    mines.start()
+    mines.drop("dig.yaml", job(mines))
+    mines.ended("dig")
+    again = {
+        "from": "dig",
+        "steps": {"mine": {"do": "mine", "input": "each", "for_each": {"in": "from/files", "start": 1}}},
+    }
+    mines.drop("deeper.yaml", again)
+    folder = Path(mines.ended("deeper")["folder"])
+    assert [path.name for path in (folder / "by_source").rglob("*.txt")] == ["track01_pad01.txt"]
+    whole = {"from": "dig", "steps": {"all": {"do": "gather", "input": "from/mine"}}}
+    mines.drop("page.yaml", whole)
+    assert [run["label"] for run in gathered(mines.ended("page"))] == ["track00.txt", "track01.txt"]
 
 
 def test_a_row_outside_the_roots_fails_alone_and_says_how_to_allow_it(mines: House) -> None:
