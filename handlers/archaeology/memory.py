@@ -34,7 +34,6 @@ class Memory:
         self._path = folder / f"{key}.json"
         self._known = self._load()
         self._kept: dict[str, Any] = {}
-        self._changed = False
 
     def recall(self, file: Found) -> dict[str, Any]:
         """What is known of a file that has not changed; `{}` for others. Written to by the caller, it is remembered."""

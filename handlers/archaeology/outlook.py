@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from handlers.archaeology.params import Params, SelectParams
+from handlers.archaeology.params import SelectParams
 from handlers.archaeology.rules import load_rules, merge
-from handlers.contract import Estimate, Finding, ItemRecord, World
+from handlers.contract import Estimate, Finding, ItemRecord, Params, World
 
 
 def estimate_catalogue(params: Params, inputs: Mapping[str, list[Estimate]]) -> Estimate:

@@ -16,7 +16,7 @@ from handlers.archaeology.gathering import LANES, Source, Texture
 from handlers.archaeology.markup import Child, Html, link, tag
 
 TOGETHER = 20
-PLAYABLE = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
+PLAYABLE = (".wav", ".flac", ".mp3", ".ogg")
 # Where time begins and the lanes lie in the picture of a source, as shares of it: handlers/audio/thumbnails.py, held to
 # it by a test.
 LEFT, LANES_TOP, LANE = 70 / 1600, 176 / 236, 14 / 236
@@ -189,12 +189,11 @@ def _card(texture: Texture, anchor: str, folder: str) -> Html:
     seen = texture.picture and tag(
         "div", tag("img", src=link(texture.picture, folder), alt=f"Picture of {name}", loading="lazy"), class_="seen"
     )
-    origin = f"{texture.how} " if texture.how else ""
+    origin = texture.how
     if texture.spans_s:
-        first, last = texture.spans_s[0][0], max(end for _, end in texture.spans_s)
-        many = f" in {len(texture.spans_s)} places" if len(texture.spans_s) > 1 else ""
-        origin += f"from {clock(min(start for start, _ in texture.spans_s), tenths=True) if many else clock(first, tenths=True)}"
-        origin += f" to {clock(last, tenths=True)}{many}"
+        first_s, last_s = min(start for start, _ in texture.spans_s), max(end for _, end in texture.spans_s)
+        places = f" in {len(texture.spans_s)} places" if len(texture.spans_s) > 1 else ""
+        origin += f" from {clock(first_s, tenths=True)} to {clock(last_s, tenths=True)}{places}"
     length = f"{texture.duration_s:.2f} s" + (" loop" if texture.loop else "")
     return tag(
         "article",

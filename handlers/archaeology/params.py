@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from handlers.audio.delivery.catalogue import SUFFIXES
 from handlers.contract import Folder, Handler, Params, Reference, Seconds
 
 Format = Literal["csv", "json", "markdown", "md"]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ +-]{0,79}", re.ASCII)
-_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".markdown": "md"}
 
 
 def _listed(value: object) -> object:
@@ -41,8 +41,8 @@ class Written(Params):
                 f"output: {name!r} is no plain name; write letters, digits, _ and -, and an ending, such as audio_catalog.csv"
             )
         if not self._ending and self.format is None:
-            raise ValueError(f"output: {name!r} ends in none of {', '.join(_SUFFIXES)}; end it so, or say `format`")
-        if self.format is not None and self._ending and _SUFFIXES[self._ending.lower()] != self.form:
+            raise ValueError(f"output: {name!r} ends in none of {', '.join(SUFFIXES)}; end it so, or say `format`")
+        if self.format is not None and self._ending and SUFFIXES[self._ending.lower()] != self.form:
             raise ValueError(f"output: {name!r} and format: {self.format} say different formats; remove one")
         return self
 
@@ -50,14 +50,14 @@ class Written(Params):
     def _ending(self) -> str:
         """The suffix of `output` that says a format, as written."""
         ending = PurePath(self.output or "").suffix
-        return ending if ending.lower() in _SUFFIXES else ""
+        return ending if ending.lower() in SUFFIXES else ""
 
     @property
     def form(self) -> str:
         """The format to write: `csv`, `json` or `md`."""
         if self.format is not None:
             return "md" if self.format == "markdown" else self.format
-        return _SUFFIXES.get(self._ending.lower(), "csv")
+        return SUFFIXES.get(self._ending.lower(), "csv")
 
     def name(self, default: str) -> str:
         """The file's name; `default` is what it is called, without suffix, if nobody said."""

@@ -40,8 +40,8 @@ def run(params: SelectParams, context: Context) -> None:
         for row, verdict in rejected:
             context.log(f"{row['rel_path']}: rejected by {verdict.rule}", reason=verdict.reason)
     if not chosen:
-        raise Invalid(_nothing(rows, rejected, wishes))
-    _deliver(params, context, chosen, rejected, wishes)
+        raise Invalid(_nothing(rows, rejected))
+    _deliver(params, context, chosen, rejected)
 
 
 def _read(params: SelectParams, inputs: list[InputFile]) -> list[Row]:
@@ -85,9 +85,7 @@ def _judge(rows: list[Row], wishes: Wishes, context: Context) -> tuple[list[Row]
     return chosen, rejected
 
 
-def _deliver(
-    params: SelectParams, context: Context, chosen: list[Row], rejected: Rejected, wishes: Wishes
-) -> None:  # fmt: skip
+def _deliver(params: SelectParams, context: Context, chosen: list[Row], rejected: Rejected) -> None:
     name = params.name("selected_sources")
     stem = Path(name).stem
     path = context.workdir / name
@@ -119,7 +117,7 @@ def _deliver(
     )  # fmt: skip
 
 
-def _nothing(rows: list[Row], rejected: Rejected, wishes: Wishes) -> str:
+def _nothing(rows: list[Row], rejected: Rejected) -> str:
     """Which rule removed how many, and what it asks for."""
     parts = []
     for rule, count in Counter(verdict.rule for _, verdict in rejected).most_common():
