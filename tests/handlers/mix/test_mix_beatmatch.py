@@ -14,6 +14,7 @@ import soundfile as sf
 from scipy.signal import firwin, oaconvolve
 
 from handlers.audio import files
+from handlers.audio.crossover import lows
 from handlers.contract import InputFile, Invalid
 from handlers.mix.bars import find_bars
 from handlers.mix.beatmatch import Match, match
@@ -244,3 +245,26 @@ def test_a_piece_is_left_at_a_phrase_where_one_is_near() -> None:
         found = match(bars(count), bars(16), 8, earliest=0.0)
         assert isinstance(found, Match)
         assert found.leaving[0] / RATE / 2 == pytest.approx(begin, abs=1e-6), count
+
+
+def test_two_kicks_never_add_up(matched: Callable[..., Any]) -> None:
+    def kicks(tempo_bpm: float) -> tuple[np.ndarray, dict]:
+        _, grid = piece("a", tempo_bpm, 12)
+        time = np.arange(9_000) / RATE
+        kick = 0.5 * np.sin(2 * np.pi * (50 * time + 2 * (1 - np.exp(-30 * time)))) * np.exp(-12 * time)
+        audio = np.zeros((2, round(12 * 240 / tempo_bpm * RATE)), np.float32)
+        for time_s in grid["beats_s"]:
+            place = round(time_s * RATE)
+            audio[:, place : place + 9_000] += kick[: audio.shape[1] - place].astype(np.float32)
+        return audio, grid
+
+    def loudest_lows(bass_swap: bool) -> float:
+        context, audio, _ = matched(kicks(128), kicks(131), transition={"bass_swap": bass_swap})
+        joint = context.delivered().facts["transitions"][0]
+        overlap = audio[:, round(joint["start_s"] * RATE) : round(joint["end_s"] * RATE)]
+        return float(np.abs(lows(overlap, RATE)).max())
+
+    alone = float(np.abs(lows(kicks(128)[0], RATE)).max())
+    assert 20 * np.log10(loudest_lows(True) / alone) < 0.5
+    # The same kicks without the swap: equal power adds 3 dB of what is alike.
+    assert 20 * np.log10(loudest_lows(False) / alone) > 2
