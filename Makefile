@@ -39,7 +39,7 @@ setup-musicgen: $(VENV)/.ready
 	@$(RUN) -m handlers.stems.musicgen.device
 	@echo "A running daemon finds it by itself. Weights are separate: ./drophammer models"
 
-train-beats: setup
+train-beats: $(VENV)/.ready-test
 	@$(RUN) -m training.beats
 
 check-python:

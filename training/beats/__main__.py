@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handlers.audio.grid.network import pack_network
 from handlers.audio.grid.ranking import MODELS, pack
 from training.beats import modules
 from training.beats.build import build
@@ -35,9 +36,11 @@ def main() -> None:
     examples = [one for source in ("modules", "stems", "made") for one in build(chosen.folder, source, music)]
     tempers = cross_validate(examples)
     if not chosen.no_write:
-        models = fit_all(examples)
-        models |= {name: replace(models[name], temper=temper) for name, temper in tempers.items()}
-        np.savez_compressed(MODELS, **pack(models))
+        learned = fit_all(examples)
+        models = learned.models | {
+            name: replace(learned.models[name], temper=temper) for name, temper in tempers.items()
+        }
+        np.savez_compressed(MODELS, **pack(models), **pack_network(learned.network))
         print(f"wrote {MODELS.relative_to(ROOT)}, {MODELS.stat().st_size / 1000:.0f} kB")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,40 +16,71 @@ from handlers.audio.resample import resample
 from training.beats import examples, modules
 from training.beats.examples import Example, make_example
 from training.beats.instrument import render_stems
+from training.beats.loops import make_loop
 from training.beats.music import Piece, make_beatless, make_piece
 
-MADE, BEATLESS, STEM_SEEDS, VARIANTS = 800, 100, 2, 5
+MADE, LOOPS, BEATLESS, STEM_SEEDS, VARIANTS = 1600, 300, 150, 6, 8
 """Pieces of each source; variants of each module."""
+PROCESSES = 2
 
 
 def build(folder: Path, source: str, modules_folder: Path) -> list[Example]:
     """Return the examples of a source, ``made``, ``stems`` or ``modules``, made once."""
     path = folder / f"{source}.npz"
     if not path.is_file():
-        pieces = {"made": _made, "stems": _stems, "modules": lambda: _modules(modules_folder)}[source]()
-        found = [one for piece in pieces if (one := make_example(piece)) is not None]
+        tasks: list[tuple[Callable[..., list[Example]], tuple]] = {
+            "made": lambda: (
+                [(_made, (seed,)) for seed in range(MADE)]
+                + [(_loop, (seed,)) for seed in range(LOOPS)]
+                + [(_beatless, (seed,)) for seed in range(BEATLESS)]
+            ),
+            "stems": lambda: [(_stems, (seed,)) for seed in range(STEM_SEEDS)],
+            "modules": lambda: [
+                (_module, (modules_folder, number)) for number in range(len(modules.list_modules(modules_folder)))
+            ],
+        }[source]()
+        with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+            waiting = [pool.submit(make, *given) for make, given in tasks]
+            found = [
+                one for number, task in enumerate(waiting) for one in _told(task.result(), source, number, len(tasks))
+            ]
         examples.save(found, path)
     return examples.load(path)
 
 
-def _made() -> Iterator[Piece]:
-    for seed in range(MADE):
-        piece = make_piece(seed)
-        yield through_mp3(piece) if seed % 12 == 0 else piece
-    for seed in range(BEATLESS):
-        yield make_beatless(seed)
+def _told(made: list[Example], source: str, number: int, total: int) -> list[Example]:
+    if number % max(1, total // 10) == 0:
+        print(f"  {source}: {number} of {total}", flush=True)
+    return made
 
 
-def _stems() -> Iterator[Piece]:
-    for number, piece in enumerate(render_stems(range(STEM_SEEDS))):
-        yield vary(piece, number) if number % 2 else piece
+def _learn(pieces: Iterable[Piece]) -> list[Example]:
+    return [one for piece in pieces if (one := make_example(piece)) is not None]
 
 
-def _modules(folder: Path) -> Iterator[Piece]:
-    for number, piece in enumerate(modules.render_modules(folder)):
-        yield piece
-        for turn in range(1, VARIANTS):
-            yield vary(piece, 100 * number + turn)
+def _made(seed: int) -> list[Example]:
+    piece = make_piece(seed)
+    return _learn([through_mp3(piece) if seed % 12 == 0 else piece])
+
+
+def _loop(seed: int) -> list[Example]:
+    return _learn([make_loop(seed)])
+
+
+def _beatless(seed: int) -> list[Example]:
+    return _learn([make_beatless(seed)])
+
+
+def _stems(seed: int) -> list[Example]:
+    pieces = render_stems(range(seed, seed + 1))
+    return _learn(vary(piece, number) if number % 2 else piece for number, piece in enumerate(pieces))
+
+
+def _module(folder: Path, number: int) -> list[Example]:
+    piece = modules.render_number(folder, number)
+    if piece is None:
+        return []
+    return _learn([piece, *(vary(piece, 100 * number + turn) for turn in range(1, VARIANTS))])
 
 
 def vary(piece: Piece, seed: int) -> Piece:

@@ -39,11 +39,24 @@ class Example:
     """Which of `BARS` is right; -1 where it is not known."""
     pulse_rows: np.ndarray
     """float32 ``(hypotheses, traits)``: whether there is a beat, asked of each hypothesis."""
+    lattice: np.ndarray
+    """Int ``(hypotheses,)``: on which lattice each lies."""
+    beat: np.ndarray
+    """Int ``(hypotheses,)``: which of the lattice's quarters is its beat."""
+    seen: np.ndarray
+    """float16 ``(cells of all lattices, SEEN)``: see :func:`handlers.audio.grid.network.look`."""
+    sizes: np.ndarray
+    """Int ``(lattices,)``: how many of these cells each lattice has."""
 
     @property
     def right(self) -> np.ndarray:
         """Which hypotheses are right, bool ``(hypotheses,)``."""
         return (self.f_measure >= RIGHT) & (self.f_measure >= self.f_measure.max() - NEARLY)
+
+    def seen_of(self, lattice: int) -> np.ndarray:
+        """The cells of one lattice, float16 ``(cells, SEEN)``."""
+        start = int(self.sizes[:lattice].sum())
+        return self.seen[start : start + int(self.sizes[lattice])]
 
 
 def make_example(piece: Piece) -> Example | None:
@@ -51,7 +64,7 @@ def make_example(piece: Piece) -> Example | None:
     features = features_of([piece.audio], piece.sample_rate)
     curves = onset_curves(features)
     curve = combined(curves)
-    hypotheses, rows, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM)
+    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM)
     if not hypotheses:
         return None
     f_measure = np.zeros(len(hypotheses))
@@ -72,6 +85,8 @@ def make_example(piece: Piece) -> Example | None:
         piece.name, piece.source, rows.astype(np.float32), f_measure,
         np.array([one.lattice.tempo_bpm for one in hypotheses]), tempo, bar_rows.astype(np.float32), bar,
         np.array([pulses[id(one.lattice)] for one in hypotheses], np.float32),
+        np.array([one.number for one in hypotheses]), np.array([one.beat for one in hypotheses]),
+        np.concatenate(seen), np.array([len(cells) for cells in seen]),
     )  # fmt: skip
 
 

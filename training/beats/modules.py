@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +58,9 @@ def list_modules(folder: Path) -> list[Path]:
     return list(seen.values())
 
 
-def render_modules(folder: Path) -> Iterator[Piece]:
-    """Render the modules that were fetched, those whose grid fits."""
-    library = _load(folder)
-    for path in list_modules(folder):
-        piece = render(library, path, folder)
-        if piece is not None:
-            yield piece
+def render_number(folder: Path, number: int) -> Piece | None:
+    """Render one of :func:`list_modules`; None where its rows are no likely beat."""
+    return render(_load(folder), list_modules(folder)[number], folder)
 
 
 def _load(folder: Path) -> ctypes.CDLL:

@@ -17,6 +17,7 @@ from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
 from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
+from handlers.audio.grid.network import look
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
 from handlers.audio.grid.pulse import describe_pulse
@@ -50,6 +51,8 @@ class Hypothesis:
 
     lattice: Lattice
     beat: int
+    number: int = 0
+    """Of the lattice, among all of the recording."""
 
 
 def find_grid(
@@ -114,7 +117,7 @@ def find_grid_in(
     pulse(0.2)
     clock = moving_clock(combined(curves))
     curve = clock.straighten(combined(curves)) if clock else combined(curves)
-    hypotheses, rows, cut = hypothesise(features, curves, curve, lowest, highest, clock)
+    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, lowest, highest, clock)
     if not hypotheses:
         return no_beat(onsets, 1.0)
     pulse(0.6)
@@ -172,8 +175,8 @@ def hypothesise(
     lowest_bpm: float,
     highest_bpm: float,
     clock: Clock | None = None,
-) -> tuple[list[Hypothesis], np.ndarray, Callable[[Lattice], Cells]]:
-    """Return every grid that may be, its traits, and what cuts the recording by a lattice.
+) -> tuple[list[Hypothesis], np.ndarray, list[np.ndarray], Callable[[Lattice], Cells]]:
+    """Return every grid that may be, its traits, what the network sees, and what cuts the recording by a lattice.
 
     Parameters
     ----------
@@ -188,18 +191,21 @@ def hypothesise(
 
     Returns
     -------
-    hypotheses, rows, cut
-        The n hypotheses, their traits ``(n, traits)``, and what cuts the recording by the lattice of one.
+    hypotheses, rows, seen, cut
+        The n hypotheses, their traits ``(n, traits)``, what the network sees of each lattice, and what cuts the
+        recording by the lattice of one.
     """
     tempi, fit = find_tempi(curve, lowest_bpm=lowest_bpm, highest_bpm=highest_bpm)
     material, warp = gather_material(features, curves), clock.warp if clock else unwarped
     if not len(tempi):
-        return [], np.zeros((0, 0)), lambda lattice: cut_cells(material, lattice, warp)
-    hypotheses, rows = [], []
-    for lattice in lay_lattices(curve, tempi, fit):
-        rows.append(describe(cut_cells(material, lattice, warp), lattice))
-        hypotheses += [Hypothesis(lattice, beat) for beat in lattice.beats]
-    return hypotheses, np.concatenate(rows), lambda lattice: cut_cells(material, lattice, warp)
+        return [], np.zeros((0, 0)), [], lambda lattice: cut_cells(material, lattice, warp)
+    hypotheses, rows, seen = [], [], []
+    for number, lattice in enumerate(lay_lattices(curve, tempi, fit)):
+        cells = cut_cells(material, lattice, warp)
+        rows.append(describe(cells, lattice))
+        seen.append(look(cells))
+        hypotheses += [Hypothesis(lattice, beat, number) for beat in lattice.beats]
+    return hypotheses, np.concatenate(rows), seen, lambda lattice: cut_cells(material, lattice, warp)
 
 
 def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from handlers.audio.grid.features import ATTACKS_PER_S, FRAMES_PER_S, NOTE_FRAMES_PER_S, Features
-from handlers.audio.grid.hypotheses import QUARTERS, Lattice, Warp
+from handlers.audio.grid.hypotheses import Lattice, Warp
 
 SPANS = (2, 4, 16, 64)
 LAGS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
