@@ -122,7 +122,7 @@ def test_without_a_backup_the_ledger_is_rebuilt_from_the_outbox(backed_up: tuple
     assert made(house) == before
 
 
-def test_nothing_is_restored_while_a_daemon_runs_or_from_what_isdamaged(running: BreakableHouse) -> None:
+def test_nothing_is_restored_while_a_daemon_runs_or_from_what_is_damaged(running: BreakableHouse) -> None:
     running.drop("first.yaml", {"do": "wreck"})
     running.ended("first")
     folder = running.drophammer("backup").strip()

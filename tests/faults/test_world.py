@@ -30,8 +30,10 @@ def test_a_full_disk_under_the_log_holds_up_no_work_and_the_ledger_keeps_the_lin
     with open(disk / "daemon.log", "ab") as log:
         start_logging_to(house, log)
     ballast = fill(disk)
-    house.drop("first.yaml", {"do": "wreck"})
-    first = house.ended("first")
+    for number in range(20):  # More lines than the file's last page has room for.
+        house.drop(f"unheard-{number}.yaml", {"do": "wreck"})
+    eventually(lambda: house.count() == 20, "all are done")
+    first = house.job("unheard-0")
     size = (disk / "daemon.log").stat().st_size
     ballast.unlink()
     house.drop("second.yaml", {"do": "wreck"})
