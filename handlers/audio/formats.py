@@ -34,6 +34,8 @@ PCM_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 MAX_RATE = {".mp3": 48_000, ".flac": 655_350, ".ogg": 200_000}
 """Highest sample rate of each format that has one, in Hz: MPEG-1 layer III, the FLAC header, libvorbis."""
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+OPUS_KBPS = (6, 256)
+"""Lowest and highest bit rate of one channel in kbit/s, which libsndfile's 0..1 scale spans."""
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 MP3_KBPS = (32, 320)
 """Lowest and highest constant bit rate of MPEG-1 layer III in kbit/s, which libsndfile's 0..1 scale spans."""
@@ -84,7 +86,7 @@ def encoding(
     subtype
         A libsndfile subtype such as ``PCM_16`` or ``FLOAT``; default ``PCM_24`` where samples are kept.
     kbps
-        MP3: constant bit rate, 32..320 kbit/s.
+        MP3: constant bit rate, 32..320 kbit/s. Opus: variable, about so many of a stereo file, 24..256.
     vbr
         MP3: LAME's variable quality, 0 (best) .. 9.
     quality
@@ -99,12 +101,16 @@ def encoding(
     if suffix not in _FORMATS:
         raise Invalid(f"cannot write {str(path)!r}: {suffix or 'no suffix'!r} is not one of {', '.join(_FORMATS)}")
     major, default = _FORMATS[suffix]
-    for name, value, home in (("kbps", kbps, ".mp3"), ("vbr", vbr, ".mp3"), ("quality", quality, ".ogg")):
-        if value is not None and suffix != home:
-            raise Invalid(f"{name}: {value} is a setting of {home[1:]}, not of {suffix[1:]}; remove it")
+    for name, value, homes in (("kbps", kbps, (".mp3", ".opus")), ("vbr", vbr, (".mp3",)), ("quality", quality, (".ogg",))):
+        if value is not None and suffix not in homes:
+            owners = " and ".join(home[1:] for home in homes)
+            raise Invalid(f"{name}: {value} is a setting of {owners}, not of {suffix[1:]}; remove it")
     if kbps is not None and vbr is not None:
         raise Invalid(f"mp3: kbps ({kbps}) and vbr ({vbr}) exclude each other; keep one")
-    # The three scales are libsndfile's own: mpeg_l3_encode.c and ogg_vorbis.c; checked by the tests' bit rates.
+    # The scales are libsndfile's own: mpeg_l3_encode.c, ogg_vorbis.c and ogg_opus.c; checked by the tests' bit rates.
+    if kbps is not None and suffix == ".opus":
+        low, high = OPUS_KBPS
+        return Encoding(major, default, (high - _inside("kbps", kbps, 24, 256) / 2) / (high - low))
     if kbps is not None:
         low, high = MP3_KBPS
         return Encoding(major, default, (high - _inside("kbps", kbps, low, high)) / (high - low), "CONSTANT")

@@ -66,6 +66,10 @@ class Grids:
             self._known[file.path] = grid
         return self._known[file.path]
 
+    def learn(self, file: InputFile, grid: dict[str, Any]) -> None:
+        """Keep a grid that was heard elsewhere, unless one came with the piece."""
+        self._known.setdefault(file.path, grid)
+
     def find(self, file: InputFile) -> dict[str, Any] | None:
         """The grid of a piece, listening to it if none came with it; `None` where none can be trusted."""
         if self.known(file) is None and file.path not in self._known:

@@ -127,8 +127,8 @@ def overlap(
         ``(channels, found.frames)``. It continues the leaving piece, and the entering piece continues it, sample on
         sample.
     """
-    out = _onto(found.leaving, found, leaving, sample_rate)
-    into = _onto(found.entering, found, entering, sample_rate)
+    out = onto(found.leaving, found, leaving, sample_rate)
+    into = onto(found.entering, found, entering, sample_rate)
     join = round(JOIN_S * sample_rate)
     first = span_of(found.leaving, sample_rate)[0]
     own = leaving[:, round(found.leaving[0]) - first :][:, :join]
@@ -152,8 +152,10 @@ def overlap(
     return mixed
 
 
-def _onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Move a piece's beats onto the common ones; where they are there already, its samples are left alone."""
+def onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Move a piece's beats (`span`: its :func:`span_of` them) onto the common ones; where they are there already, its
+    samples are left alone.
+    """
     first = span_of(points, sample_rate)[0]
     if np.ptp(np.asarray(points) - found.target) < 1.0:
         start = round(points[0]) - first

@@ -99,24 +99,24 @@ def _gains(joint: Joint, start: int, count: int) -> tuple[np.ndarray, np.ndarray
 def _matched(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
     """The overlap of two pieces on common beats, whole: some bars, at most half a minute or so."""
     found = leaving.joint.match
-    out = _read_span(leaving, timeline, depth, *span_of(found.leaving, timeline.sample_rate))
-    into = _read_span(entering, timeline, depth, *span_of(found.entering, timeline.sample_rate))
+    out = read_span(leaving, timeline, depth, *span_of(found.leaving, timeline.sample_rate))
+    into = read_span(entering, timeline, depth, *span_of(found.entering, timeline.sample_rate))
     return overlap(found, out, into, timeline.sample_rate, bass_swap=leaving.joint.bass_swap)
 
 
 def _echoed(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
     rate, period, stop = timeline.sample_rate, leaving.joint.period, leaving.body_at + leaving.body
     before, after = span_before(period, rate), span_after(rate)
-    out = _read_span(leaving, timeline, depth, stop - before, stop + after)
-    into = _read_span(entering, timeline, depth, entering.body_at - entering.fade_in, entering.body_at)
+    out = read_span(leaving, timeline, depth, stop - before, stop + after)
+    into = read_span(entering, timeline, depth, entering.body_at - entering.fade_in, entering.body_at)
     return echo_out(out, into, period, rate)
 
 
 def _swept(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
     rate, stop, begin = timeline.sample_rate, leaving.body_at + leaving.body, entering.body_at - entering.fade_in
     around, frames = window(rate), leaving.fade_out
-    out = _read_span(leaving, timeline, depth, stop - around, stop + frames + around)
-    into = _read_span(entering, timeline, depth, begin - around, begin + frames + around)
+    out = read_span(leaving, timeline, depth, stop - around, stop + frames + around)
+    into = read_span(entering, timeline, depth, begin - around, begin + frames + around)
     return sweep(out, into, rate)
 
 
@@ -124,7 +124,7 @@ _WHOLE = {"beatmatch": _matched, "echo_out": _echoed, "filter": _swept}
 """Overlaps that are made in one go; the others are faded as they are read."""
 
 
-def _read_span(clip: Clip, timeline: Timeline, depth: Depth, first: int, last: int) -> np.ndarray:
+def read_span(clip: Clip, timeline: Timeline, depth: Depth, first: int, last: int) -> np.ndarray:
     """A clip's source from one sample to another, silence where it has none."""
     length = resampled_length(clip.source.info.frames, clip.source.info.sample_rate, timeline.sample_rate)
     start, stop = min(max(0, first), length), max(0, min(last, length))

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from handlers.audio.columns import Columns
-from handlers.audio.files import Reader, Writer
+from handlers.audio.delivery.opus import writer_of
+from handlers.audio.files import Reader
 from handlers.audio.formats import Encoding
-from handlers.audio.levels import Levels
+from handlers.audio.levels import Curve, Levels
 from handlers.audio.loudness import Loudness
+from handlers.audio.resample import resampled_length
 from handlers.contract import Context
 from handlers.mix.timeline import Timeline
 
@@ -26,6 +28,8 @@ class Measured:
 
     loudness: Loudness
     short_term_max_lufs: float
+    curve: Curve
+    """Loudness over time."""
 
     def facts(self) -> dict[str, float | None]:
         """As JSON values, rounded to 0.01; `None` where there is no such loudness."""
@@ -64,7 +68,7 @@ def encode(
     peak = 0.0
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(Writer(path, timeline.sample_rate, timeline.channels, how=how, tags=tags))
+            stack.enter_context(writer_of(path, timeline.sample_rate, timeline.channels, how, tags))
             for path, how in files
         ]
         # Encoders leave the interpreter's lock: MP3, the slowest, then costs no more time than it takes by itself. To
@@ -97,14 +101,17 @@ def measure_files(
     found = {}
     whole_s = before_s + len(files) * total_s
     for number, (path, _) in enumerate(files):
-        levels = Levels(timeline.sample_rate, timeline.channels, total_s)
         with Reader(path) as reader:
-            if reader.info.frames != timeline.frames:
-                raise RuntimeError(f"{path.name} holds {reader.info.frames} samples, planned were {timeline.frames}")
+            rate = reader.info.sample_rate
+            planned = resampled_length(timeline.frames, timeline.sample_rate, rate)
+            if reader.info.frames != planned:
+                raise RuntimeError(f"{path.name} holds {reader.info.frames} samples, planned were {planned}")
+            levels = Levels(rate, timeline.channels, total_s)
             for block in reader.blocks():
                 context.check_cancelled()
                 levels.feed(block)
-                done_s = before_s + number * total_s + reader.position / timeline.sample_rate
+                done_s = before_s + number * total_s + reader.position / rate
                 context.progress("checking", done_s, whole_s, "s")
-        found[path] = Measured(levels.finish()[0], levels.short_term_max_lufs)
+        loudness, curve = levels.finish()
+        found[path] = Measured(loudness, levels.short_term_max_lufs, curve)
     return found

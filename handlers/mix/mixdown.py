@@ -5,41 +5,38 @@ Memory does not grow with the length.
 
 from __future__ import annotations
 
-import json
 from functools import partial
+from pathlib import Path
 
-from handlers.audio.columns import Columns
 from handlers.audio.delivery.encode import encoding_of
-from handlers.audio.files import probe
+from handlers.audio.files import AudioInfo, probe
 from handlers.audio.formats import check_length, check_rate
-from handlers.audio.picture import draw_columns
-from handlers.contract import Context, Invalid
+from handlers.audio.resample import resampled_length
+from handlers.contract import Context, InputFile, Invalid
 from handlers.mix.bars import Bars, Grids, find_bars
-from handlers.mix.grid import merge_grids, shared_tempo
+from handlers.mix.deliver import ITEM, deliver
 from handlers.mix.listening import compare_neighbours, match_loudness
-from handlers.mix.master import Master, Mix, Written
-from handlers.mix.outlook import tracklist
-from handlers.mix.params import MixParams
+from handlers.mix.master import Master, Mix
+from handlers.mix.order import given_order, trim
+from handlers.mix.params import MixParams, Planned
+from handlers.mix.plan import Plan, plan_set
 from handlers.mix.timeline import Source, Timeline, plan
+from handlers.mix.traits import look_at
 from handlers.mix.transitions import Transition
-
-ITEM = 1
 
 
 def run(params: MixParams, context: Context) -> None:
     """Make the mix of `params` from `context.inputs`: item 1, its renditions and sidecars."""
     if ITEM in context.completed:
         return
-    sources = _look_at_sources(params, context)
     grids = Grids(context.check_cancelled)
-    timeline = plan(
-        sources,
-        _transitions(params, len(sources)),
-        [partial(_bars, source, grids) for source in sources],
-        sample_rate=params.sample_rate,
-    )
+    infos: dict[Path, AudioInfo] = {}
+    files, planned = _order(params, infos, grids, context)
+    _lookup(files, infos, context)
+    timeline = _lay(params, files, infos, grids, strict=True, loop=params.loop)
     for choice in params.formats:
-        check_rate(f"mix.{choice.name}", timeline.sample_rate)
+        if not choice.opus:
+            check_rate(f"mix.{choice.name}", timeline.sample_rate)
         check_length(f"mix.{choice.name}", encoding_of(choice), timeline.frames, timeline.channels)
     for sentence in timeline.remarks:
         context.warn(sentence)
@@ -48,37 +45,108 @@ def run(params: MixParams, context: Context) -> None:
         timeline = match_loudness(timeline, params.loudness, context)
     timeline = compare_neighbours(timeline, context)
 
-    wide = any(source.info.subtype in ("PCM_32", "DOUBLE") for source in sources)
+    wide = any(clip.source.info.subtype in ("PCM_32", "DOUBLE") for clip in timeline.clips)
     mix = Mix(timeline, "float64" if wide else "float32", context)
     title = params.title or context.job_name
-    tags = {"title": title, "software": "Drophammer"}
+    own = {name: value for name, value in params.tags.model_dump().items() if value}
+    tags = {"title": title, **own, "software": "Drophammer"}
     master = Master(mix, params, _shared_subtype(timeline) if params.loudness is None else None, tags)
     files = master.run()
-    _deliver(mix, grids, files, master.columns, title)
+    deliver(params, mix, grids, files, master.columns, tags, planned)
 
 
-def _look_at_sources(params: MixParams, context: Context) -> list[Source]:
-    """Look at every file behind the order, each once."""
-    files = []
-    for index, reference in enumerate(params.order, 1):
-        found = context.inputs.get(reference)
-        if not found:
-            raise Invalid(f"order.{index}: {reference!r} holds no audio; name a step, an item or a file that is there")
-        files += found
-    known = {}
+def _order(
+    params: MixParams, infos: dict[Path, AudioInfo], grids: Grids, context: Context
+) -> tuple[list[InputFile], Plan | None]:
+    """What is played, first to last, and the plan behind it where it was not given."""
+    files = given_order(params, context)
+    _lookup(files, infos, context)
+    if params.order is Planned.AUTO:
+        return _planned(params, files, infos, grids, context)
+    if params.length is not None:
+
+        def ends_s(some: list[InputFile]) -> list[float]:
+            timeline = _lay(params, some, infos, grids)
+            rate = timeline.sample_rate
+            whole = (resampled_length(c.source.info.frames, c.source.info.sample_rate, rate) for c in timeline.clips)
+            return [(c.start + c.fade_in + n - c.body_at) / rate for c, n in zip(timeline.clips, whole, strict=True)]
+
+        return trim(files, params.length, ends_s), None
+    return files * params.repeat, None
+
+
+def _planned(
+    params: MixParams, files: list[InputFile], infos: dict[Path, AudioInfo], grids: Grids, context: Context
+) -> tuple[list[InputFile], Plan]:
+    pinned = []
+    for number, pin in enumerate(params.pin, 1):
+        found = context.inputs.get(pin.piece) or []
+        if len(found) != 1 or found[0].path not in [file.path for file in files]:
+            raise Invalid(f"pin.{number}: {pin.piece!r} is not one of the pieces; name a single item or file of them")
+        pinned.append(found[0].path)
+    if params.length is not None:
+        files = _fitting(files, params.length, infos, set(pinned))
+    pins: dict[int, int] = {}
+    for number, (pin, path) in enumerate(zip(params.pin, pinned, strict=True), 1):
+        place = {"first": 0, "last": len(files) - 1}.get(pin.at, pin.at if isinstance(pin.at, str) else pin.at - 1)
+        piece = next(index for index, file in enumerate(files) if file.path == path)
+        if not 0 <= place < len(files):
+            raise Invalid(f"pin.{number}: there is no place {pin.at} in a set of {len(files)} pieces")
+        if place in pins or piece in pins.values():
+            raise Invalid(f"pin.{number}: {pin.piece} at {pin.at}: that piece or place is pinned already")
+        pins[place] = piece
+    plan_found = plan_set(look_at(files, infos, grids, context), pins, seed=context.seed, pulse=context.check_cancelled)
+    return [files[number] for number in plan_found.order], plan_found
+
+
+def _fitting(
+    files: list[InputFile], length_s: float, infos: dict[Path, AudioInfo], pinned: set[Path]
+) -> list[InputFile]:
+    """The pinned pieces, and of the others as many as fit, as they are listed."""
+    kept = {number for number, file in enumerate(files) if file.path in pinned}
+    total_s = sum(infos[files[number].path].duration_s for number in kept)
+    for number, file in enumerate(files):
+        longer_s = total_s + infos[file.path].duration_s
+        if number not in kept and (not kept or abs(longer_s - length_s) < abs(total_s - length_s)):
+            kept.add(number)
+            total_s = longer_s
+    return [file for number, file in enumerate(files) if number in kept]
+
+
+def _lookup(files: list[InputFile], infos: dict[Path, AudioInfo], context: Context) -> None:
+    """Look at every file, each once."""
     for done, file in enumerate(files, 1):
         context.check_cancelled()
-        if file.path not in known:
-            known[file.path] = probe(file.path)
+        if file.path not in infos:
+            infos[file.path] = probe(file.path)
         context.progress("loading", done, len(files), "files")
-    return [Source(file, known[file.path]) for file in files]
 
 
-def _transitions(params: MixParams, pieces: int) -> list[Transition]:
+def _lay(
+    params: MixParams,
+    files: list[InputFile],
+    infos: dict[Path, AudioInfo],
+    grids: Grids,
+    *,
+    strict: bool = False,
+    loop: bool = False,
+) -> Timeline:
+    """Lay the pieces out; `strict` where a transition after a piece that is not there is an error."""
+    sources = [Source(file, infos[file.path]) for file in (files + files[:1] if loop else files)]
+    return plan(
+        sources,
+        _transitions(params, len(sources), strict),
+        [partial(_bars, source, grids) for source in sources],
+        sample_rate=params.sample_rate,
+        loop=loop,
+    )
+
+
+def _transitions(params: MixParams, pieces: int, strict: bool) -> list[Transition]:
     """The transition after each piece but the last."""
     own: dict[int, Transition] = {}
     for number, between in enumerate(params.transitions, 1):
-        if between.after >= pieces:
+        if between.after >= pieces and strict:
             raise Invalid(
                 f"transitions.{number}: there is no transition after piece {between.after} of {pieces}; "
                 f"the last is after {pieces - 1}"
@@ -111,50 +179,3 @@ def _shared_subtype(timeline: Timeline) -> str | None:
     untouched = all(clip.joint.kind == "cut" and clip.gain_db == 0.0 for clip in timeline.clips)
     subtypes = {clip.source.info.subtype for clip in timeline.clips}
     return subtypes.pop() if untouched and not timeline.converted and len(subtypes) == 1 else None
-
-
-def _deliver(mix: Mix, grids: Grids, files: list[Written], columns: Columns, title: str) -> None:
-    """Emit sidecars and renditions, then the primary, which makes the item finished."""
-    context, timeline = mix.context, mix.timeline
-    tracks = timeline.tracks()
-    listing = context.workdir / "tracklist.txt"
-    listing.write_text(f"{title}\n\n{tracklist(tracks)}\n", encoding="utf-8")
-    context.emit(ITEM, listing, "sidecar", label="tracklist")
-
-    grid = merge_grids(timeline, grids)
-    if grid:
-        path = context.workdir / "grid.json"
-        path.write_text(json.dumps(grid, indent=1), encoding="utf-8")
-        context.emit(ITEM, path, "sidecar", label="grid")
-
-    picture = context.workdir / "picture.png"
-    draw_columns(
-        picture,
-        columns,
-        timeline.sample_rate,
-        beats_s=grid["beats_s"] if grid else (),
-        downbeats_s=grid.get("downbeats_s", ()) if grid else (),
-        sections=[(*span, track["label"]) for track, span in zip(tracks, timeline.reigns(), strict=True)],
-        title=title,
-    )
-    context.emit(ITEM, picture, "sidecar", label="picture")
-
-    for file in files[1:]:
-        context.emit(ITEM, file.path, "rendition", **file.facts)
-    primary, facts = files[0], [clip.source.file.facts for clip in timeline.clips]
-    shared = {"tempo_bpm": shared_tempo([known.get("tempo_bpm") for known in facts])}
-    if len(keys := {known.get("key") for known in facts}) == 1:
-        shared["key"] = keys.pop()
-    context.emit(
-        ITEM,
-        primary.path,
-        duration_s=round(timeline.frames / timeline.sample_rate, 6),
-        frames=timeline.frames,
-        sample_rate=timeline.sample_rate,
-        channels=timeline.channels,
-        **primary.facts,
-        tracks=tracks,
-        transitions=timeline.transitions(),
-        energy_db=columns.energy_db(),
-        **{name: value for name, value in shared.items() if value is not None},
-    )

@@ -6,7 +6,7 @@ Positions and lengths in samples at the mix's rate.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -78,6 +78,13 @@ class Timeline:
     clips: tuple[Clip, ...]
     sample_rate: int
     channels: int
+    loop: bool = False
+    """The last clip is the first once more, of which only what fades in is played: then the mix begins anew."""
+
+    @property
+    def played(self) -> tuple[Clip, ...]:
+        """The clips, each piece once."""
+        return self.clips[:-1] if self.loop else self.clips
 
     @property
     def frames(self) -> int:
@@ -116,7 +123,7 @@ class Timeline:
                 "end_s": round(clip.end / self.sample_rate, 6),
                 "gain_db": round(clip.gain_db, 2),
             }
-            for clip in self.clips
+            for clip in self.played
         ]
 
     def transitions(self) -> list[dict[str, str | float]]:
@@ -143,6 +150,7 @@ def plan(
     bars: Sequence[Callable[[int], Bars | None]],
     *,
     sample_rate: int | None = None,
+    loop: bool = False,
 ) -> Timeline:
     """Lay the sources one after the other, each overlapping the one before as the transition between them says.
 
@@ -159,6 +167,8 @@ def plan(
         For each source, what finds its beats in samples of a rate in Hz; asked only where a transition needs them.
     sample_rate
         Of the mix in Hz; default the highest among the sources.
+    loop
+        The last source is the first once more, and the last transition leads from the end back to the beginning.
 
     Raises
     ------
@@ -183,7 +193,21 @@ def plan(
         clips.append(Clip(source, start, frames, fade_in, joint.frames, body_at, joint))
         start += frames - joint.frames
         fade_in, body_at = joint.frames, next_at
-    return Timeline(tuple(clips), rate, channels)
+    return Timeline(tuple(_closed(clips) if loop else clips), rate, channels, loop)
+
+
+def _closed(clips: list[Clip]) -> list[Clip]:
+    """Let the first clip begin where the last, which is the same piece, has faded in; and that end there."""
+    first, last = clips[0], clips[-1]
+    skipped = last.body_at
+    first = replace(first, body_at=skipped, frames=first.frames - skipped)
+    if first.body < 0:
+        raise Invalid(
+            f"loop: {first.source.file.label} is too short to be entered and left by overlaps of "
+            "the lengths asked for; use shorter transitions or a longer first piece"
+        )
+    between = [replace(clip, start=clip.start - skipped) for clip in clips[1:-1]]
+    return [first, *between, replace(last, start=last.start - skipped, frames=last.fade_in, fade_out=0, joint=Joint())]
 
 
 def _channels(sources: Sequence[Source]) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from handlers.audio.delivery.choices import Format, FormatChoice, WavSettings, check_formats
+from handlers.audio.delivery.choices import OPUS_RATE, Format, FormatChoice, WavSettings, check_formats
 from handlers.contract import Handler, Params, Reference, Seconds
 from handlers.stems.theory import parse_key
 
@@ -122,6 +122,8 @@ class StemsParams(Params):
     @model_validator(mode="after")
     def _formats_differ(self) -> Self:
         check_formats(self.formats)
+        if self.sample_rate != OPUS_RATE and any(choice.opus for choice in self.formats):
+            raise ValueError(f"formats: opus needs sample_rate: {OPUS_RATE}, not {self.sample_rate}")
         return self
 
 

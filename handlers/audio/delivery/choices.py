@@ -8,9 +8,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from handlers.contract import Params
 
-NAMES = ("wav", "flac", "mp3", "ogg")
+NAMES = ("wav", "flac", "mp3", "ogg", "opus")
 MP3_MAX_RATE = 48_000
 """The highest sample rate that MP3 holds, in Hz."""
+OPUS_RATE = 48_000
+"""The sample rate of Opus files, in Hz."""
 MP3_VBR = 2.0
 """Quality of an MP3 that names none."""
 
@@ -51,6 +53,13 @@ class OggSettings(Params):
     """From 0 to 10 (best); 6 is about 190 kbit/s."""
 
 
+class OpusSettings(Params):
+    """Settings of Opus, which is always of 48000 Hz; other rates are converted."""
+
+    kbps: Annotated[int, Field(ge=24, le=256)] = 128
+    """Variable bit rate in kbit/s, about, of both channels together."""
+
+
 def _named(value: object) -> object:
     """Turn ``"mp3"`` into ``{"mp3": {}}``."""
     if isinstance(value, str):
@@ -61,12 +70,13 @@ def _named(value: object) -> object:
 
 
 class FormatChoice(Params):
-    """One format with its settings: exactly one of the four keys."""
+    """One format with its settings: exactly one of the five keys."""
 
     wav: WavSettings | None = None
     flac: FlacSettings | None = None
     mp3: Mp3Settings | None = None
     ogg: OggSettings | None = None
+    opus: OpusSettings | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -77,13 +87,13 @@ class FormatChoice(Params):
 
     @property
     def name(self) -> str:
-        """`wav`, `flac`, `mp3` or `ogg`; also the suffix."""
+        """`wav`, `flac`, `mp3`, `ogg` or `opus`; also the suffix."""
         return next(name for name in NAMES if getattr(self, name) is not None)
 
 
 Format = Annotated[
     FormatChoice,
-    BeforeValidator(_named, json_schema_input_type=Literal["wav", "flac", "mp3", "ogg"] | FormatChoice),
+    BeforeValidator(_named, json_schema_input_type=Literal["wav", "flac", "mp3", "ogg", "opus"] | FormatChoice),
 ]
 """A format by its name, or as `{mp3: {kbps: 192}}` with settings."""
 

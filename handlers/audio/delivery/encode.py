@@ -26,6 +26,8 @@ def encoding_of(choice: FormatChoice, shared_subtype: str | None = None) -> Enco
         return encoding(name, kbps=choice.mp3.kbps, vbr=vbr)
     if choice.ogg:
         return encoding(name, quality=choice.ogg.quality)
+    if choice.opus:
+        return encoding(name, kbps=choice.opus.kbps)
     bits = (choice.wav or choice.flac).bits
     if bits:
         return encoding(name, subtype="FLOAT" if bits == 32 else f"PCM_{bits}")

@@ -30,8 +30,10 @@ def bytes_per_s(choice: FormatChoice, sample_rate: int, channels: int = 2, *, le
         return (choice.mp3.kbps or _between(MP3_VBR_KBPS, MP3_VBR if choice.mp3.vbr is None else choice.mp3.vbr)) * 125
     if choice.ogg:
         return _between(OGG_KBPS, choice.ogg.quality) * 125
+    if choice.opus:
+        return choice.opus.kbps * 125
     settings = choice.wav or choice.flac
-    assert settings is not None, "there are four formats"
+    assert settings is not None, "there are five formats"
     pcm = sample_rate * channels * max(settings.bits or 24, least_bits) / 8
     return pcm if choice.wav else pcm * FLAC_SHARE
 

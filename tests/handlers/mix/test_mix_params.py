@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from handlers.contract import Estimate, ItemRecord, references
 from handlers.mix.outlook import describe, estimate
 from handlers.mix.params import MixParams
+from handlers.mix.presets import PRESETS
 
 JOBS = Path(__file__).parents[3] / "config" / "jobs"
 
@@ -42,6 +43,8 @@ def test_formats_are_names_or_settings() -> None:
         {"transition": {"duration": "1.5m"}, "loudness": -14, "title": "x"},
         {"transition": {"kind": "beatmatch"}, "transitions": [{"after": 1, "kind": "echo_out"}], "match": "none"},
         {"transition": {"fade_out": "8s", "fade_in": 2}, "lossy_ceiling": -2},
+        {"order": "auto", "pieces": ["a"], "pin": [{"piece": "a/1", "at": "first"}], "length": "60m"},
+        {"order": "./order.txt", "preset": "podcast", "tags": {"artist": "x"}, "extras": ["aligned"]},
     ],
 )
 def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None:
@@ -53,7 +56,7 @@ def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None
     ("keys", "message"),
     [
         ({"order": []}, "at least 1 item"),
-        ({"order": "a"}, "valid list"),
+        ({"order": "a"}, "neither a list, nor auto"),
         ({"transition": {"kind": "wipe"}}, "'cut', 'crossfade', 'beatmatch', 'echo_out' or 'filter'"),
         ({"transition": {"kind": "filter", "curve": "linear"}}, "a filter has no curve"),
         ({"transition": {"kind": "echo_out", "bars": 2, "duration": 4}}, "exclude each other"),
@@ -82,6 +85,20 @@ def test_stored_params_are_read_again_as_they_were(keys: dict[str, Any]) -> None
         ({"loudness": -3}, "less than or equal to -5"),
         ({"loudness": "-14"}, "valid number"),
         ({"limiter": True}, "Extra inputs"),
+        ({"order": None}, "order: Field required"),
+        ({"interleave": ["a"]}, "order and interleave exclude each other"),
+        ({"order": "auto"}, "pieces: Field required"),
+        ({"pieces": ["a"]}, "pieces: needs order: auto"),
+        ({"pin": [{"piece": "a", "at": 1}]}, "pin: needs order: auto"),
+        (
+            {"order": "auto", "pieces": ["a"], "pin": [{"piece": "a/1", "at": "last"}, {"piece": "a/2", "at": "last"}]},
+            "two pieces are to be last",
+        ),
+        ({"order": "auto", "pieces": ["a"], "repeat": 2}, "no meaning in a planned set"),
+        ({"repeat": 2, "length": "60m"}, "exclude each other"),
+        ({"preset": "vinyl"}, "'streaming', 'club', 'podcast' or 'game-loop'"),
+        ({"extras": ["stems"]}, "'aligned', 'reaper' or 'teaser'"),
+        ({"formats": [{"opus": {"kbps": 512}}]}, "less than or equal to 256"),
     ],
 )
 def test_what_cannot_be_honoured_is_an_error(keys: dict[str, Any], message: str) -> None:
@@ -97,9 +114,26 @@ def test_every_entry_of_the_order_is_a_reference() -> None:
     ]
 
 
+def test_a_planned_order_names_its_pieces_and_no_step_called_auto() -> None:
+    params = parse(order="auto", pieces=["beds"], pin=[{"piece": "beds/3", "at": "first"}])
+    assert list(references(params)) == [("pieces.0", "beds"), ("pin.0.piece", "beds/3")]
+    assert list(references(parse(order="./order.txt"))) == [("order", "./order.txt")]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_says_what_the_job_does_not(name: str) -> None:
+    table = PRESETS[name]
+    params = parse(preset=name, ceiling=-2)
+    assert (params.loudness, params.ceiling, params.loop) == (table["loudness"], -2.0, name == "game-loop")
+    assert len(params.formats) == len(table["formats"])
+    assert [one.name for one in parse(preset=name, formats=["wav"]).formats] == ["wav"]
+    assert {key: value for key, value in params.tags.model_dump().items() if value} == table["tags"]
+    assert MixParams.model_validate(params.model_dump(mode="json")) == params
+
+
 def test_schema_offers_names_and_settings() -> None:
     options = MixParams.model_json_schema()["properties"]["formats"]["items"]["anyOf"]
-    assert ["wav", "flac", "mp3", "ogg"] in [option.get("enum") for option in options]
+    assert ["wav", "flac", "mp3", "ogg", "opus"] in [option.get("enum") for option in options]
 
 
 @pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("industrial-plain.yaml", "mix")])
@@ -115,6 +149,16 @@ def test_plain_set_is_estimated_to_the_second_and_byte() -> None:
     inputs = {"beds": [Estimate(5, 60.0)], "transitions": [Estimate(3, 30.0)]}
     found = estimate(parse(order=["beds", "transitions"], transition={"kind": "cut"}), inputs)
     assert (found.items, found.duration_s, found.size_bytes) == (1, 390.0, 17_199_000 * 6)
+
+
+def test_estimate_knows_repeats_turns_and_lengths() -> None:
+    inputs = {"a": [Estimate(2, 60.0)], "b": [Estimate(1, 30.0)]}
+    cut = {"transition": {"kind": "cut"}}
+    assert estimate(parse(repeat=3, **cut), inputs).duration_s == 450.0
+    assert estimate(parse(length="60m", **cut), inputs).duration_s == 3600.0
+    assert estimate(parse(order=None, interleave=["a", "b"], **cut), inputs).duration_s == 150.0
+    assert estimate(parse(order="auto", pieces=["a"], length="60m", **cut), inputs).duration_s == 120.0
+    assert estimate(parse(order="./order.txt"), {}) == Estimate(items=1)
 
 
 def test_estimate_takes_off_the_crossfades() -> None:
