@@ -41,7 +41,6 @@ def write_aligned(
         with Writer(path, rate, timeline.channels, how=encoding(path)) as writer:
             for block in _padded(clip, joint, timeline):
                 context.check_cancelled()
-                # What the limiter would have held back is lowered for all: pieces stay in proportion to each other.
                 writer.write(block)
         if tempo_bpm:
             beats = round(timeline.frames / rate * tempo_bpm / 60)

@@ -33,9 +33,18 @@ def licence_of(file: InputFile) -> str | None:
         return named
     try:
         with sf.SoundFile(file.path) as opened:
-            return opened.license or None
+            return opened.license or _in_comment(opened.comment)
     except sf.LibsndfileError:
         return None
+
+
+def _in_comment(comment: str) -> str | None:
+    """The licence of a stem of this program: WAV files have no tag of their own for it."""
+    try:
+        made = json.loads(comment)["drophammer"]["licence"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return made if isinstance(made, str) else None
 
 
 def write_tracklists(folder: Path, title: str, tracks: Sequence[dict[str, Any]], duration_s: float) -> list[Path]:

@@ -136,7 +136,7 @@ def test_schema_offers_names_and_settings() -> None:
     assert ["wav", "flac", "mp3", "ogg", "opus"] in [option.get("enum") for option in options]
 
 
-@pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("industrial-plain.yaml", "mix")])
+@pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("mix-auto.yaml", None), ("industrial-set.yaml", "mix"), ("industrial-plain.yaml", "mix")])
 def test_shipped_jobs_ask_for_what_there_is(name: str, step: str | None) -> None:
     text = (JOBS / name).read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=../schema.json\n")
