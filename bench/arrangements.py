@@ -1,4 +1,4 @@
-"""Arranged songs whose key, sections and what each section is for are known: nobody's tracker was trained or tuned on them.
+"""Arranged songs whose key, sections and what each section is for are known; no tracker was trained on them.
 
 Unlike the instrument's stems they have chord progressions that people use, fills and one-bar breaks that are no new
 section, odd lengths, noise, echo and tuning; unlike :mod:`training.beats.music` they know their key and form.
@@ -20,8 +20,12 @@ from training.beats.voices import RATE, Synth
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SCALES = {"minor": (0, 2, 3, 5, 7, 8, 10), "major": (0, 2, 4, 5, 7, 9, 11)}
 PROGRESSIONS = {
-    "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 5, 6), (0, 3, 6, 2), (0, 0, 0, 0), (0, 5, 3, 4), (0, 2, 5, 4)),
-    "major": ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 0, 3, 4), (0, 2, 3, 4), (0, 3, 0, 4), (0, 4, 3, 3), (0, 5, 1, 4)),
+    "minor": (
+        (0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 5, 6), (0, 3, 6, 2), (0, 0, 0, 0), (0, 5, 3, 4), (0, 2, 5, 4)
+    ),
+    "major": (
+        (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 0, 3, 4), (0, 2, 3, 4), (0, 3, 0, 4), (0, 4, 3, 3), (0, 5, 1, 4)
+    ),
 }  # fmt: skip
 """Degrees of the chords of a phrase, from the tonic; the published four-chord loops and pedal points."""
 TRACKS = (
@@ -64,14 +68,19 @@ class Arrangement:
 def arrange(seed: int) -> Arrangement:
     """Make the song of a seed."""
     rng = np.random.default_rng([71_993, seed])
-    genre = str(rng.choice([name for name, feel in GENRES.items() if feel.meter == "4/4" and name not in ("none", "odd")]))
+    genre = str(
+        rng.choice([name for name, feel in GENRES.items() if feel.meter == "4/4" and name not in ("none", "odd")])
+    )
     feel = GENRES[genre]
     tempo = float(rng.uniform(*feel.tempo))
     mode, tonic = str(rng.choice(("minor", "minor", "major"))), int(rng.integers(12))
     is_track = bool(rng.random() < 0.5)
     labels = TRACKS[rng.integers(len(TRACKS))] if is_track else tuple(SONGS[rng.integers(len(SONGS))])
     unit = int(rng.choice((4, 8, 8)))
-    size = {label: unit * int(rng.choice((1, 1, 2))) + (int(rng.choice((2, 4))) if rng.random() < 0.1 else 0) for label in labels}
+    size = {
+        label: unit * int(rng.choice((1, 1, 2))) + (int(rng.choice((2, 4))) if rng.random() < 0.1 else 0)
+        for label in labels
+    }
     bars = [size[label] for label in labels]
     beat = 60 / tempo * RATE
     starts = np.concatenate([[0], np.cumsum(bars)])
@@ -105,7 +114,9 @@ def _casts(rng: Rng, labels: tuple[str, ...], is_track: bool) -> dict[str, set[s
             casts[label] = {*always, *(part for part in may if rng.random() < 0.5)}
             continue
         while True:
-            cast = {part for part in ("kick", "snare", "hat", "bass", "chord", "pad", "lead", "arp") if rng.random() < 0.6}
+            cast = {
+                part for part in ("kick", "snare", "hat", "bass", "chord", "pad", "lead", "arp") if rng.random() < 0.6
+            }
             if len(cast & {"bass", "chord", "pad", "lead", "arp"}) > 1 and cast not in casts.values():
                 break
         casts[label] = cast
@@ -115,7 +126,9 @@ def _casts(rng: Rng, labels: tuple[str, ...], is_track: bool) -> dict[str, set[s
 class _Players:
     """The instruments of a song and what they play."""
 
-    def __init__(self, rng: Rng, genre: str, per_beat: int, beat: float, tonic: int, scale: tuple[int, ...], mode: str) -> None:
+    def __init__(
+        self, rng: Rng, genre: str, per_beat: int, beat: float, tonic: int, scale: tuple[int, ...], mode: str
+    ) -> None:
         self._rng, self._beat, self._per_beat, self._steps = rng, beat, per_beat, 4 * per_beat
         self._tonic, self._scale, self._mode = tonic, scale, mode
         self._drums = dict(zip(("kick", "snare", "hat"), draw_drums(genre, rng, self._steps), strict=True))
@@ -132,7 +145,11 @@ class _Players:
         rng = self._rng
         if label not in self._tunes:
             # Chords of its own for a part of a song now and then.
-            own = PROGRESSIONS[self._mode][rng.integers(len(PROGRESSIONS[self._mode]))] if len(label) == 1 and rng.random() < 0.4 else self._loop
+            own = (
+                PROGRESSIONS[self._mode][rng.integers(len(PROGRESSIONS[self._mode]))]
+                if len(label) == 1 and rng.random() < 0.4
+                else self._loop
+            )
             self._tunes[label] = (own, rng.integers(0, 8, (2, self._steps)))
         loop, tune = self._tunes[label]
         broken = int(rng.integers(1, bars)) if bars > 4 and rng.random() < 0.3 else -1
@@ -143,7 +160,12 @@ class _Players:
                 self._bar(sound, part, (first + bar) * 4.0, chord, tune[bar % 2])
             if "roll" in cast:
                 for step in range(0, self._steps, 4 if bar < bars / 2 else 2 if bar < bars - 1 else 1):
-                    self._put(sound, (first + bar) * 4 + step / self._per_beat, self._shots["snare"], 0.4 * self._gain["snare"] * (0.4 + 0.6 * bar / bars))
+                    self._put(
+                        sound,
+                        (first + bar) * 4 + step / self._per_beat,
+                        self._shots["snare"],
+                        0.4 * self._gain["snare"] * (0.4 + 0.6 * bar / bars),
+                    )
         if "riser" in cast:
             start, end = round(first * 4 * self._beat), round((first + bars) * 4 * self._beat)
             noise = lfilter([1, -1], [1, -0.8], rng.standard_normal(end - start)) * np.linspace(0, 1, end - start) ** 2
@@ -153,7 +175,12 @@ class _Players:
         if part in self._drums:
             for step in np.flatnonzero(self._drums[part]):
                 if self._drums[part][step] != 0.5 or self._rng.random() < 0.5:
-                    self._put(sound, beat + step / self._per_beat, self._shots[part], self._gain[part] * min(1.0, 0.4 + self._drums[part][step]))
+                    self._put(
+                        sound,
+                        beat + step / self._per_beat,
+                        self._shots[part],
+                        self._gain[part] * min(1.0, 0.4 + self._drums[part][step]),
+                    )
         elif part in ("chord", "pad"):
             for third in (0, 2, 4):
                 for start in (0.0,) if part == "pad" else (0.0, 1.5, 2.0):
@@ -168,7 +195,14 @@ class _Players:
                 self._note(sound, part, beat + step / self._per_beat, degree, 60, 0.6)
         else:
             for step in range(self._steps):
-                self._note(sound, part, beat + step / self._per_beat, chord + (0, 2, 4, 7)[(step + int(tune[0])) % 4], 60, 0.8 / self._per_beat)
+                self._note(
+                    sound,
+                    part,
+                    beat + step / self._per_beat,
+                    chord + (0, 2, 4, 7)[(step + int(tune[0])) % 4],
+                    60,
+                    0.8 / self._per_beat,
+                )
 
     def _note(self, sound: np.ndarray, part: str, beat: float, degree: int, octave: int, beats: float) -> None:
         midi = octave + self._tonic + 12 * (degree // 7) + self._scale[degree % 7]

@@ -1,94 +1,37 @@
-"""Beat tracking beside its peers: ``python -m bench.beats [--peers PYTHON] [--modules FOLDER] [--pieces 80]``.
+"""Beat tracking beside its peers, and what else `beats` finds: ``python -m bench.beats [--pieces 80]``.
 
-Exam: made-up pieces of seeds that the ranker's training never used, and tracker modules where they were fetched (which the
-shipped ranker has seen; `python -m training.beats` prints what it reaches on those it has not). librosa runs in this
-environment; aubio, essentia, madmom and BeatNet where the other environment, a Python that has them, has them.
-Metrics by mir_eval: F at 70 ms, continuity at the right and at an allowed level (CMLt, AMLt), tempo within 4 %, the same
-allowing octaves (Acc2) and within 0.5 %, F of downbeats, median offset, seconds of audio per CPU second on one thread.
+Exam: made-up pieces of seeds that the ranker's training never used, tracker modules where ``--modules FOLDER`` says
+that they were fetched (the shipped ranker has seen those; `python -m training.beats` prints what it reaches on others),
+songs of :mod:`bench.arrangements` and stems of the instrument for sections, labels and keys. librosa runs in this
+environment; aubio, essentia, madmom and BeatNet where one of ``--peers`` has them: Pythons, by default those of
+build/peers*. As of 2026 madmom 0.16 wants Python 3.9 and numpy 1.23.
+Metrics by mir_eval: F at 70 ms, continuity at the right and at an allowed level (CMLt, AMLt), tempo within 4 %, that
+allowing octaves (Acc2) and within 0.5 %, F of downbeats, median offset, seconds of audio per CPU second on a thread,
+and how many times as fast ours is. Sections: F of the boundaries inside a piece at 0.5 and 3 s; labels: share of time.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
+from bench.parts import FIRST_SEED, RATE, hear_parts, parts
+from bench.trackers import Found, librosa_beat_track, ours, run_here, run_peer
+from handlers.audio.files import Writer
 from handlers.audio.grid.track import find_grid
 from handlers.audio.resample import resample
 from training.beats.modules import render_modules
 from training.beats.music import Piece, make_beatless, make_piece
 
-FIRST_SEED = 90_000
-RATE = 44_100
+NAMES_OF_TRACKERS = ("ours", "librosa", "aubio", "essentia-degara", "essentia-multifeature", "madmom", "BeatNet")
 OCTAVES = (1, 2, 0.5, 3, 1 / 3)
-Found = tuple[float | None, np.ndarray, np.ndarray]
-"""Tempo, beats and downbeats in seconds; no downbeats where a tracker has none."""
-
-PEER = r"""
-import json, resource, sys
-import numpy as np, soundfile as sf
-name, paths = sys.argv[1], sys.argv[2:]
-if name == "aubio":
-    import aubio
-    def track(audio, rate):
-        tempo = aubio.tempo("default", 1024, 512, rate)
-        beats = [tempo.get_last_s() for i in range(0, len(audio) - 512, 512) if tempo(audio[i:i + 512])[0]]
-        return tempo.get_bpm(), beats, []
-elif name.startswith("essentia"):
-    import essentia.standard as es
-    tracker = es.RhythmExtractor2013(method=name.split("-")[1])
-    def track(audio, rate):
-        found = tracker(audio)
-        return float(found[0]), found[1].tolist(), []
-elif name == "madmom":
-    import collections, collections.abc  # What madmom 0.16 expects of an older Python and numpy.
-    for kind in ("MutableSequence", "Iterable", "Sequence"):
-        setattr(collections, kind, getattr(collections.abc, kind))
-    np.float, np.int, np.complex, np.object = float, int, complex, object
-    from madmom.features.downbeats import DBNDownBeatTrackingProcessor, RNNDownBeatProcessor
-    network, chain = RNNDownBeatProcessor(), DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)
-    def track(audio, rate):
-        found = chain(network(audio))
-        return 60 / float(np.median(np.diff(found[:, 0]))), found[:, 0].tolist(), found[found[:, 1] == 1, 0].tolist()
-else:
-    from BeatNet.BeatNet import BeatNet
-    net = BeatNet(1, mode="offline", inference_model="DBN", plot=[], thread=False)
-    def track(audio, rate):
-        found = net.process(path)
-        return 60 / float(np.median(np.diff(found[:, 0]))), found[:, 0].tolist(), found[found[:, 1] == 1, 0].tolist()
-def used():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-for path in paths:
-    audio, rate = sf.read(path, dtype="float32", always_2d=True)
-    audio = np.ascontiguousarray(audio.mean(axis=1))
-    before = used()
-    print(json.dumps([*track(audio, rate), used() - before]), flush=True)
-"""
-
-
-def ours(audio: np.ndarray, sample_rate: int) -> Found:
-    """This project's grid."""
-    grid = find_grid(audio, sample_rate)
-    return grid.tempo_bpm, grid.beats_s, grid.downbeats_s
-
-
-def librosa_beat_track(audio: np.ndarray, sample_rate: int) -> Found:
-    """librosa as people call it: mono at 22.05 kHz."""
-    import librosa
-
-    mono = resample(audio.mean(axis=0), sample_rate, 22_050)
-    tempo, beats = librosa.beat.beat_track(y=mono, sr=22_050, units="time")
-    return float(np.atleast_1d(tempo)[0]), beats, np.zeros(0)
 
 
 def judge(piece: Piece, found: Found) -> list[float]:
@@ -114,26 +57,6 @@ def judge(piece: Piece, found: Found) -> list[float]:
     return [f_measure, levels[1], levels[3], float(abs(ratio - 1) < 0.04), *map(float, exact), down, offset]
 
 
-def run_here(track: Callable[[np.ndarray, int], Found], paths: list[Path]) -> Iterator[tuple[Found, float]]:
-    """Track files in this process; yields what was found and the CPU seconds it took."""
-    for path in paths:
-        audio, sample_rate = sf.read(path, dtype="float32", always_2d=True)
-        before = time.process_time()
-        found = track(audio.T, sample_rate)
-        yield found, time.process_time() - before
-
-
-def run_peer(python: str, name: str, paths: list[Path]) -> Iterator[tuple[Found, float]]:
-    """Track files in another environment."""
-    done = subprocess.run([python, "-c", PEER, name, *map(str, paths)], capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    if len(lines) < len(paths):
-        raise RuntimeError(f"{name}: {(done.stderr.strip().splitlines() or ['no answer'])[-1]}")
-    for line in lines:
-        tempo, beats, downbeats, seconds = json.loads(line)
-        yield (tempo, np.array(beats), np.array(downbeats)), seconds
-
-
 def exams(pieces: int, modules: Path | None) -> dict[str, list[Piece]]:
     """Music by what is asked of it."""
     seeds = range(FIRST_SEED, FIRST_SEED + pieces)
@@ -149,45 +72,104 @@ def exams(pieces: int, modules: Path | None) -> dict[str, list[Piece]]:
     return found
 
 
+def compare(pieces: list[Piece], names: list[str], pythons: list[str]) -> None:
+    """Print a row for each tracker; one that does not run here is taken out of `names`."""
+    print(f"{'':22s}    F   CMLt  AMLt  Acc1  Acc2  0.5%    dF   bias  off ms  speed  ours is")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [write(piece, Path(folder) / f"{number}.wav") for number, piece in enumerate(pieces)]
+        length_s = sum(sf.info(path).duration for path in paths)
+        our_speed = 0.0
+        for name in list(names):
+            runner = {"ours": ours, "librosa": librosa_beat_track}.get(name)
+            if runner:
+                runner(np.sin(np.arange(RATE * 5, dtype=np.float32))[None], RATE)  # Warm.
+            try:
+                results = list(run_here(runner, paths) if runner else run_peer(pythons, name, paths))
+            except RuntimeError as error:
+                print(f"{name:22s} does not run here: {error}")
+                names.remove(name)
+                continue
+            rows = np.array([judge(piece, found) for piece, (found, _) in zip(pieces, results, strict=True)])
+            means = " ".join(
+                f"{np.nanmean(rows[:, k]):5.3f}" if np.isfinite(rows[:, k]).any() else "    -" for k in range(7)
+            )
+            near = rows[np.isfinite(rows[:, 7]), 7]
+            bias, off = (np.median(near), np.median(np.abs(near))) if len(near) else (np.nan, np.nan)
+            speed = length_s / sum(seconds for _, seconds in results)
+            our_speed = our_speed or speed
+            print(f"{name:22s} {means}  {bias:+5.1f}  {off:5.1f}  {speed:6.0f}  {our_speed / speed:5.1f}x", flush=True)
+
+
+def measure_costs() -> None:
+    """Print speed and memory of whole runs, each in a process of its own on one thread."""
+    environment = os.environ | {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    with tempfile.TemporaryDirectory() as folder:
+        five, hour = Path(folder) / "five.flac", Path(folder) / "hour.flac"
+        piece = make_piece(FIRST_SEED + 1, duration_s=60, tempo_bpm=120)
+        minute = np.repeat(resample(np.atleast_2d(piece.audio), piece.sample_rate, RATE), 2, axis=0)[:, : 60 * RATE]
+        minute = np.pad(minute, ((0, 0), (0, 60 * RATE - minute.shape[1])))
+        for path, minutes in ((five, 5), (hour, 60)):
+            with Writer(path, RATE, 2, subtype="PCM_16") as writer:
+                for _ in range(minutes):
+                    writer.write(minute)
+        code = (
+            "import re, sys, time\nfrom pathlib import Path\nfrom handlers.audio.files import read\n"
+            "from handlers.audio.grid.track import find_grid\nfrom handlers.beats.analyze import analyse\n"
+            "five, hour = sys.argv[1:]\nanalyse(five)\nstart = time.process_time()\nanalyse(five)\n"
+            "print(300 / (time.process_time() - start))\naudio, rate = read(five)\nstart = time.process_time()\n"
+            "find_grid(audio, rate)\nprint(300 / (time.process_time() - start))\n"
+        )
+        peak = (
+            "import re, sys\nfrom pathlib import Path\nfrom handlers.beats.analyze import analyse\n"
+            "analyse(sys.argv[1])\n"
+            "print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024)\n"
+        )
+        warm, grid = _ask(environment, code, five, hour)
+        (memory_mb,) = _ask(environment, peak, hour)
+        before = os.times()
+        subprocess.run(
+            [sys.executable, "-m", "daemon", "do", "beats", str(five), "--output", folder],
+            check=True,
+            capture_output=True,
+        )
+        after = os.times()
+        cold_s = after.children_user + after.children_system - before.children_user - before.children_system
+    print(f"\neverything, warm: {warm:.0f} s of audio a CPU second; the grid alone: {grid:.0f}")
+    print(f"cold `drophammer do beats` on 5 minutes: {cold_s:.1f} s of CPU; an hour: {memory_mb:.0f} MB at most")
+
+
+def _ask(environment: dict[str, str], code: str, *files: Path) -> list[float]:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, files)], env=environment, check=True, capture_output=True, text=True
+    )
+    return [float(line) for line in done.stdout.split()]
+
+
 def main() -> None:
     """Print a table for each exam."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     parser = argparse.ArgumentParser(description="Beat trackers beside each other.")
-    parser.add_argument("--peers", help="a Python that has aubio, essentia, madmom or BeatNet")
+    found = [str(path) for path in sorted(Path("build").glob("peers*/bin/python"))]
+    parser.add_argument(
+        "--peers", nargs="*", default=found, help="Pythons that have aubio, essentia, madmom or BeatNet"
+    )
+    parser.add_argument("--names", nargs="*", default=list(NAMES_OF_TRACKERS), help="trackers to run")
     parser.add_argument("--modules", type=Path, help="the folder of modules that `make train-beats` fetched")
     parser.add_argument("--pieces", type=int, default=80)
     chosen = parser.parse_args()
-    names = ["ours", "librosa"]
-    if chosen.peers:
-        names += ["aubio", "essentia-degara", "essentia-multifeature", "madmom", "BeatNet"]
+    measure_costs()
     for exam, pieces in exams(chosen.pieces, chosen.modules).items():
-        print(
-            f"\n{exam}: {len(pieces)} pieces\n{'':22s}    F   CMLt  AMLt  Acc1  Acc2  0.5%    dF   bias  off ms  speed"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [write(piece, Path(folder) / f"{number}.wav") for number, piece in enumerate(pieces)]
-            length_s = sum(sf.info(path).duration for path in paths)
-            for name in list(names):
-                runner = {"ours": ours, "librosa": librosa_beat_track}.get(name)
-                try:
-                    results = list(run_here(runner, paths) if runner else run_peer(chosen.peers, name, paths))
-                except RuntimeError as error:
-                    print(f"{name:22s} does not run here: {error}")
-                    names.remove(name)
-                    continue
-                rows = np.array([judge(piece, found) for piece, (found, _) in zip(pieces, results, strict=True)])
-                means = " ".join(
-                    f"{np.nanmean(rows[:, k]):5.3f}" if np.isfinite(rows[:, k]).any() else "    -" for k in range(7)
-                )
-                bias, off = np.nanmedian(rows[:, 7]), np.nanmedian(np.abs(rows[:, 7]))
-                speed = length_s / sum(seconds for _, seconds in results)
-                print(f"{name:22s} {means}  {bias:+5.1f}  {off:5.1f}  {speed:6.0f}", flush=True)
+        print(f"\n{exam}: {len(pieces)} pieces")
+        compare(pieces, chosen.names, chosen.peers)
+    for exam, songs in parts(chosen.pieces // 2).items():
+        print(f"\n{exam}: {len(songs)}")
+        hear_parts(songs, chosen.peers)
+    count = max(4, chosen.pieces // 2)
     nothing = [
         find_grid(piece.audio, piece.sample_rate).has_beat
-        for piece in map(make_beatless, range(FIRST_SEED, FIRST_SEED + 40))
+        for piece in map(make_beatless, range(FIRST_SEED, FIRST_SEED + count))
     ]
-    print(f"\nwithout a beat: {40 - sum(nothing)} of 40 are said to have none")
-    print(f"an hour: {hour_mb():.0f} MB at most")
+    print(f"\nwithout a beat: {count - sum(nothing)} of {count} are said to have none")
 
 
 def write(piece: Piece, path: Path) -> Path:
@@ -195,20 +177,6 @@ def write(piece: Piece, path: Path) -> Path:
     audio = resample(np.atleast_2d(piece.audio), piece.sample_rate, RATE)
     sf.write(path, np.repeat(audio, 2, axis=0).T if len(audio) == 1 else audio.T, RATE, subtype="PCM_16")
     return path
-
-
-def hour_mb() -> float:
-    """Peak memory of a process that tracks an hour, block by block."""
-    code = (
-        "import resource\n"
-        "from handlers.audio.grid.features import features_of\n"
-        "from handlers.audio.grid.track import find_grid_in\n"
-        "from training.beats.music import make_piece\n"
-        "piece = make_piece(90_001, duration_s=60)\n"
-        "grid = find_grid_in(features_of((piece.audio for _ in range(60)), piece.sample_rate))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
-    )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,8 @@ LEAD_IN_DB = 40.0
 """What is quieter than this below the loudest frame before the first downbeat is silence."""
 ONSET_FRAMES = 4
 LONGEST_BARS = 64
-SHORT_BARS, SHORT, LAST_ODD, LAST_BAR = 4, 1.5, 0.3, 100.0
-"""Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's; one bar
-alone at the end, where what rings on fades, so many: it is no section."""
+SHORT_BARS, SHORT, LAST_ODD = 4, 1.5, 0.3
+"""Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's."""
 CLIMB = 8.0
 """What it costs to take a section for one that changes evenly, as a build or a filter that opens: two changes of level."""
 _PIECE = 8192
@@ -173,14 +172,15 @@ def cut(rows: np.ndarray) -> list[int]:
         scatter -= np.maximum(np.where(lengths >= SHORT_BARS, straight, 0.0) - CLIMB, 0.0)
         # Recordings seldom end with a phrase.
         odd = _oddness(lengths) * (LAST_ODD if end == bars else 1.0) + SHORT * (lengths < SHORT_BARS)
-        if end == bars:
-            odd += LAST_BAR * (lengths == 1)
         cost = best[starts] + scatter + penalty * (1 + odd)
         place = int(np.argmin(cost))
         best[end], before[end] = cost[place], starts[place]
     edges = [bars]
     while edges[-1]:
         edges.append(int(before[edges[-1]]))
+    # A bar alone at the end is what rings on.
+    if edges[1] == bars - 1 > 0:
+        del edges[1]
     return edges[::-1]
 
 

@@ -49,6 +49,7 @@ def test_all_that_may_be_said_is_understood() -> None:
     said = {"input": "a", "tempo": 174, "meter": "3/4", "first_downbeat": "500ms", "exports": "midi"}
     params = BeatsParams.model_validate(said)
     assert (params.tempo, params.meter, params.first_downbeat, params.exports) == (174, "3/4", 0.5, ["midi"])
+    assert BeatsParams(input="a", exports="midi, cues").exports == ["midi", "cues"]  # As a command line has it.
 
 
 def test_copies_of_the_sound_are_part_of_the_estimate() -> None:

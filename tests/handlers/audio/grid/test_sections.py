@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from handlers.audio.grid.features import FeatureStream
-from handlers.audio.grid.labels import Section, find_sections, name_repeats
+from handlers.audio.grid.labels import Section, _join_loops, find_sections, name_repeats
 from handlers.audio.grid.pitches import Pitches
-from handlers.audio.grid.sections import bar_edges
+from handlers.audio.grid.sections import bar_edges, cut
 from tests.fixtures.sound import noise, tone
 from tests.handlers.audio.grid.songs import BAR_S, SAMPLE_RATE, block, piece
 
@@ -108,3 +108,22 @@ def test_bars_cover_everything_and_odds_and_ends_are_joined() -> None:
     assert bar_edges(np.array([1.5, 3.5, 5.5]), 6.2).tolist() == [0.0, 1.5, 3.5, 6.2]
     assert bar_edges(np.array([1.5]), 5.0).tolist() == [0.0, 2.0, 5.0]
     assert bar_edges(np.zeros(0), 0.3).tolist() == [0.0, 0.3]
+
+
+def test_a_loop_of_chords_is_one_section_and_sections_that_take_turns_are_not() -> None:
+    turns = [("A", "drop"), ("B", "drop")]
+    assert _join_loops([0, 4, 8, 12, 16, 24], [*turns, *turns, ("C", "outro")]) == [0, 16, 24]
+    assert _join_loops([0, 8, 16, 24, 32], turns * 2) == [0, 8, 16, 24, 32]
+    functions = [("A", "drop"), ("B", "breakdown")]
+    assert _join_loops([0, 4, 8, 12, 16], functions * 2) == [0, 4, 8, 12, 16]
+
+
+def test_what_climbs_evenly_is_one_section() -> None:
+    still, climbing = np.zeros((8, 6)), np.linspace(0, 12, 16)[:, None] * np.ones(6)
+    assert cut(np.concatenate([still, climbing, still])) == [0, 8, 24, 32]
+
+
+def test_a_bar_that_rings_out_is_no_section() -> None:
+    music, silence = np.zeros((17, 6)), np.full((1, 6), 30.0)
+    assert cut(np.concatenate([music, silence])) == [0, 18]
+    assert cut(np.concatenate([music[1:], np.repeat(silence, 8, axis=0)])) == [0, 16, 24]
