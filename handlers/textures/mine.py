@@ -37,6 +37,8 @@ from handlers.textures.wanted import (
 )
 
 Pulse = Callable[[float], None]
+REASONS_TOLD = 3
+"""In a warning; all stand in mining.json."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Work:
 def run(params: TexturesParams, context: Context) -> None:
     """Mine every recording behind `params.input` or in the catalogue `params.sources`, in every profile."""
     profiles, sources = _profiles(params, context), _sources(params, context)
-    made_up = distinct_slugs([source.label for source in sources])
+    # An item is called by its step and number (`beds_3`), a file by its own name.
+    labels = [one.label.replace("/", " ") if one.title == one.label else one.label for one in sources]
+    made_up = distinct_slugs(labels)
     slugs = [str(source.facts.get("slug") or slug) for source, slug in zip(sources, made_up, strict=True)]
     room_s = TR8S_MEMORY_S / (len(sources) * len(profiles))
     reasons: list[str] = []
@@ -135,10 +139,8 @@ def _mine(work: Work, params: TexturesParams, context: Context, pulse: Pulse) ->
         wants = [want for want, reason in kept if not reason]
     _stream(work, wants, done, delivery, params, context, pulse)
     if delivery.dropped:
-        names = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in delivery.dropped[:3])
-        more = f"; and {len(delivery.dropped) - 3} more, in mining.json" if len(delivery.dropped) > 3 else ""
         made = len(delivery.delivered)
-        message = f"{source.label}: {made} of {count} textures. {names}{more}"
+        message = f"{source.label}: {made} of {count} textures. {_why(delivery.dropped)}"
         if not made:
             raise Invalid(message)
         context.warn(message)
@@ -178,3 +180,13 @@ def _stream(
             item = work.first + want.place
             delivery.add(item, want.kind, want.number, want.variant, made.audio, made.loop, made.facts)
     delivery.finish(envelope)
+
+
+def _why(dropped: Sequence[Mapping[str, Any]]) -> str:
+    """Say what was dropped, by its reason: `hiss01, hiss02: hiss lies above 4 kHz, ...`."""
+    by_reason: dict[str, list[str]] = {}
+    for one in dropped:
+        by_reason.setdefault(one["reason"], []).append(one["name"])
+    told = [f"{', '.join(names)}: {reason}" for reason, names in list(by_reason.items())[:REASONS_TOLD]]
+    left = len(by_reason) - len(told)
+    return "; ".join(told) + (f"; and {left} more reasons, in mining.json" if left > 0 else "")

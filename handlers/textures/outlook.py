@@ -109,5 +109,5 @@ def describe(item: ItemRecord) -> str:
     sort = f" ({facts['variant']})" if facts["variant"] else ""
     return (
         f"{facts['texture']} {facts['number']}{sort}: {facts['duration_s']:g} s{' loop' if facts['loop'] else ''}, "
-        f"{HOW[facts['how']]} {facts['source']}, {spans}{more}"
+        f"{HOW[facts['how']]} {facts.get('from_drums', facts['source'])}, {spans}{more}"
     )

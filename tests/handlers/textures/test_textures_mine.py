@@ -107,6 +107,15 @@ def test_pictures_can_be_left_out(mine: Any) -> None:
     assert not [one for one in context.emitted if one.path.suffix == ".png"]
 
 
+def test_hiss_is_taken_from_percussion_first(context_factory: Any, tmp_path: Path, music: np.ndarray) -> None:
+    files.write(tmp_path / "tape.wav", music, SAMPLE_RATE)
+    files.write(tmp_path / "hats.wav", drums(6.0, seed=5), SAMPLE_RATE)
+    context = context_factory(inputs={"in": tmp_path / "tape.wav", "hats": tmp_path / "hats.wav"})
+    run(TexturesParams.model_validate({"input": "in", **FEW, "drums": ["hats"]}), context)
+    taken = {one.facts["texture"]: one.facts.get("from_drums") for one in primaries(context)}
+    assert taken == {"pad": None, "swell": None, "cloud": None, "hiss": "hats.wav", "flicker": "hats.wav"}
+
+
 def test_no_passage_is_cut_twice(mine: Any) -> None:
     # Six sounds that stand, one after the other: two pads of the same noise would be one pad twice.
     parts = [filtered_noise(5.0, 150.0 * 2**octave, 300.0 * 2**octave, seed=octave) for octave in range(6)]
@@ -151,6 +160,13 @@ def test_tracks_of_one_name_lie_in_two_folders(context_factory: Any, tmp_path: P
     context = context_factory(inputs={"in": inputs})
     run(TexturesParams.model_validate({"input": "in", **PADS, "pads": 1}), context)
     assert [one.facts["track_slug"] for one in primaries(context)] == ["ep_con", "lp_con"]
+
+
+def test_an_item_of_a_step_is_called_by_its_step_and_number(context_factory: Any, tmp_path: Path) -> None:
+    files.write(tmp_path / "x.wav", filtered_noise(6.0), SAMPLE_RATE)
+    context = context_factory(inputs={"each": InputFile(tmp_path / "x.wav", "beds/3", "0")})
+    run(TexturesParams.model_validate({"input": "each", **PADS, "pads": 1}), context)
+    assert primaries(context)[0].facts["published"] == "by_source/beds_3/pads/beds_3_pad01.wav"
 
 
 def test_a_row_of_a_catalogue_names_its_textures(context_factory: Any, tmp_path: Path) -> None:
