@@ -40,7 +40,7 @@ REGION_S: dict[Kind, float] = {"pads": 4.0, "swells": 3.0, "clouds": 4.0, "hiss"
 LEAST_REGION_S = 0.2
 FILL = 0.7
 """Share of what is not silent that may be planned for: places do not lie seamlessly."""
-PEAK_MARGIN_DB = 0.2
+PEAK_MARGIN_DB = 0.4
 """Under the peak that is asked for: true-peak meters differ by as much."""
 LOOPS: tuple[Kind, ...] = ("pads", "clouds", "hiss")
 SPARKLING: tuple[Kind, ...] = ("hiss", "flickers")
@@ -110,7 +110,8 @@ def mine(
                 opened.callback(percussion[-1].close)
         for start_s, end_s in taken:
             deposit.choice.take(math.floor(start_s * deposit.sample_rate), math.ceil(end_s * deposit.sample_rate))
-        miner = _Miner(deposit, percussion, profile, crossfade_s, peak_dbtp, wants)
+        free_s = deposit.choice.usable_s - sum(end_s - start_s for start_s, end_s in taken)
+        miner = _Miner(deposit, percussion, profile, crossfade_s, peak_dbtp, wants, free_s)
         for number, want in enumerate(wants):
             pulse(0.4 + 0.6 * number / len(wants))
             yield miner.meet(want)
@@ -127,12 +128,13 @@ class _Miner:
         crossfade_s: float,
         peak_dbtp: float,
         wants: Sequence[Want],
+        free_s: float,
     ) -> None:
         self._deposit, self._percussion, self._profile = deposit, percussion, profile
         self._crossfade_s, self._peak_dbtp = crossfade_s, peak_dbtp
         self._colours: dict[str, list[np.ndarray]] = {}
         self._left_s = sum(REGION_S[want.kind] for want in wants)
-        self._free_s = deposit.choice.usable_s
+        self._free_s = max(0.0, free_s)
         self._scale = min(1.0, FILL * self._free_s / max(self._left_s, 1e-9))
 
     def meet(self, want: Want) -> Texture | Dropped:

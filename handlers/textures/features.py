@@ -1,6 +1,6 @@
 """What the search for places knows of a recording, frame by frame, in one streaming pass.
 
-A frame is a Hann window of about 93 ms; frames overlap by half. Memory is 120 bytes a frame, not the samples.
+A frame is a Hann window of about 93 ms; frames overlap by half. Memory is 130 bytes a frame, not the samples.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Features:
     noisiness
         Spectral flatness in `TONAL_HZ` in dB, float32 ``(frames,)``: 0 for all alike, about -2.5 for noise, -30 for
         tones.
+    chroma
+        Amplitude of each pitch class in `TONAL_HZ`, float32 ``(frames, 12)``.
     window, hop
         Samples of a frame, and from one to the next: frame t covers ``t * hop .. t * hop + window``.
     """
@@ -42,6 +44,7 @@ class Features:
     bands: np.ndarray
     edges_hz: np.ndarray
     noisiness: np.ndarray
+    chroma: np.ndarray
     window: int
     hop: int
     sample_rate: int
@@ -76,9 +79,12 @@ class Collector:
         edges[0] = FIRST_BIN
         self._edges = np.maximum(edges, np.arange(FIRST_BIN, FIRST_BIN + BANDS))
         self._tonal = slice(round(TONAL_HZ[0] / bin_hz), max(8, round(min(TONAL_HZ[1], highest) / bin_hz)))
+        pitches = 12 * np.log2(np.arange(self._tonal.start, self._tonal.stop) * bin_hz / 440)
+        self._classes = (np.round(pitches)[:, None] % 12 == np.arange(12)).astype(np.float32)
         self._pending = np.zeros(0, np.float32)
         self._bands: list[np.ndarray] = []
         self._noisiness: list[np.ndarray] = []
+        self._chroma: list[np.ndarray] = []
         self._length = 0
 
     def feed(self, block: np.ndarray) -> None:
@@ -92,6 +98,7 @@ class Collector:
         if count <= 0:
             return
         bands, noisiness = np.empty((count, BANDS), np.float32), np.empty(count, np.float32)
+        chroma = np.empty((count, 12), np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(self._pending, self._window)[:: self._hop][:count]
         # In handfuls that stay in the processor's cache.
         for start in range(0, count, 32):
@@ -101,7 +108,9 @@ class Collector:
             bands[part] = np.add.reduceat(power, self._edges, axis=1)
             heard = power[:, self._tonal] + np.float32(1e-16)
             noisiness[part] = 10 * (np.log10(heard).mean(axis=1) - np.log10(heard.mean(axis=1)))
+            chroma[part] = np.sqrt(heard) @ self._classes
         self._bands.append(bands)
+        self._chroma.append(chroma)
         self._noisiness.append(noisiness)
         self._pending = self._pending[count * self._hop :].copy()
 
@@ -109,5 +118,6 @@ class Collector:
         """What was collected; no frame at all for less than one window."""
         bands = np.concatenate(self._bands) if self._bands else np.zeros((0, BANDS), np.float32)
         noisiness = np.concatenate(self._noisiness) if self._noisiness else np.zeros(0, np.float32)
+        chroma = np.concatenate(self._chroma) if self._chroma else np.zeros((0, 12), np.float32)
         edges_hz = self._edges * self._rate / self._window
-        return Features(bands, edges_hz, noisiness, self._window, self._hop, self._rate, self._length)
+        return Features(bands, edges_hz, noisiness, chroma, self._window, self._hop, self._rate, self._length)

@@ -25,8 +25,10 @@ MOST_GAIN_DB = 12.0
 STEP_S = 0.01
 SMOOTH_HZ = 250.0
 """Over which the colour of hiss is smoothed: no tone is left in it."""
-OUTSIDE_DB = -20.0
-"""Level of hiss outside of its band: what lets one recognise where it comes from, and 1.5 % of its energy."""
+OUTSIDE_DB = -16.0
+"""Level of hiss outside of its band: soft slopes, and 4 % of its energy."""
+GHOST = 0.1
+"""Share of the recording's own tones under its hiss, by energy: one hears where it comes from."""
 FAINT_DB = -75.0
 """A band this far under the whole holds nothing of the recording but its rounding."""
 MOST_OCTAVES = 4
@@ -37,9 +39,20 @@ def low_pass(hz: float, order: int = 2) -> Colour:
     return lambda hertz: 1 / np.sqrt(1 + (hertz / hz) ** (2 * order))
 
 
-def high_pass(hz: float, order: int = 4) -> Colour:
-    """Return a Butterworth's magnitude, -48 dB at least: what has no highs becomes thin, not silent."""
-    return lambda hertz: np.maximum(1 / np.sqrt(1 + (hz / np.maximum(hertz, hz / 100)) ** (2 * order)), 0.004)
+def high_pass(hz: float, order: int = 4, floor: float = 0.0) -> Colour:
+    """Return a Butterworth's magnitude, never under `floor`."""
+    return lambda hertz: np.maximum(1 / np.sqrt(1 + (hz / np.maximum(hertz, hz / 100)) ** (2 * order)), floor)
+
+
+def find_floor(moment: np.ndarray, sample_rate: int, hz: float, share: float) -> float:
+    """Return the gain by which what lies below a frequency comes to that share of what lies above it, 0.004 to 1.
+
+    A high-pass that ends there leaves the recording under its own air, where it is still heard to be itself.
+    """
+    power = np.abs(fft.rfft(moment[0] * np.hanning(moment.shape[1]).astype(np.float32))) ** 2
+    split = round(hz * moment.shape[1] / sample_rate)
+    low = power[round(LOWEST_HZ * 4 * moment.shape[1] / sample_rate) : split].sum(dtype=np.float64)
+    return float(np.clip(np.sqrt(share * power[split:].sum(dtype=np.float64) / max(low, 1e-20)), 0.004, 1.0))
 
 
 def tilt(db_per_octave: float) -> Colour:
@@ -133,12 +146,20 @@ def freeze_hiss(
     size, around = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20)
     spectra *= np.clip(size, around / 2, around * 2) / size
     place = np.clip((hertz - low_hz) / (high_hz - low_hz), 0, 1)
-    shape_db = np.clip(closeness * (own_db - middle_db), -15, np.where(inside, 10, 4)) + tilt_db * (place - 0.5)
+    shape_db = np.clip(
+        closeness * (own_db - middle_db), np.where(inside, -12, -3), np.where(inside, 10, 3)
+    ) + tilt_db * (place - 0.5)
     band = high_pass(low_hz)(hertz) * low_pass(high_hz, 6)(hertz)
     band_db = np.maximum(20 * np.log10(band + 1e-9), OUTSIDE_DB)
     gain = 10 ** ((shape_db + band_db - own_db) / 20)
     gain[hertz < LOWEST_HZ * 4] = 0
-    spectra *= (gain * _phases(len(hertz), rng)).astype(np.complex64)
+    phases = _phases(len(hertz), rng)
+    spectra *= gain.astype(np.float32)
+    ghost = _spectra(moment, length, 1.0)
+    ghost[:, (hertz < LOWEST_HZ * 2) | (hertz > low_hz)] = 0
+    energy = float(np.mean(np.abs(ghost) ** 2))
+    spectra += ghost * np.float32(np.sqrt(GHOST * float(np.mean(np.abs(spectra) ** 2)) / max(energy, 1e-30)))
+    spectra *= phases
     return fft.irfft(spectra, n=length, axis=1), octaves
 
 

@@ -18,6 +18,8 @@ INTERVALS = (-36, -31, -24, -19, -12, -7, -5, 0, 5, 7, 12, 19, 24, 31, 36)
 """Octaves, fourths and fifths: what sounds with any chord."""
 DETUNE = 0.12
 """Semitones around them, so that equal tones do not stand still."""
+HOME = 1.5
+"""How much more often than all other pitches together a grain keeps the recording's own."""
 STEPS = 16
 """Of a flicker's rhythm."""
 LOWEST_HZ = 25.0
@@ -53,7 +55,7 @@ def strew(
     inside = [interval for interval in INTERVALS if lowest <= interval <= highest]
     pitches = [lowest, highest] if edges_only or not inside else sorted({lowest, *inside, highest})
     # The recording's own pitch is heard most, so that its harmony stays.
-    weights = np.array([3.0 if pitch == 0 else 1.0 for pitch in pitches])
+    weights = np.array([HOME * len(pitches) if pitch == 0 else 1.0 for pitch in pitches])
     pitches = [float(np.clip(pitch + rng.uniform(-DETUNE, DETUNE), lowest, highest)) for pitch in pitches]
     copies = _copies(region, pitches, sample_rate, colour)
     loudness, places_in = _where_it_sounds(region)

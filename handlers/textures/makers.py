@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from handlers.audio.loop import begin_well
-from handlers.textures.freeze import Colour, even, freeze, freeze_hiss, high_pass, low_pass, tilt
+from handlers.textures.freeze import GHOST, Colour, even, find_floor, freeze, freeze_hiss, high_pass, low_pass, tilt
 from handlers.textures.grains import flicker, keep_band, strew
 from handlers.textures.profiles import Profile
 
@@ -23,6 +23,8 @@ CLOUD_TILTS_DB = (0.0, 4.0, -3.0, 7.0, 2.0, 10.0, -1.5, 5.5)
 """The same for clouds; mostly upwards, where a boom alone would not spread."""
 TILTS_DB = (0.0, 6.0, -6.0, 3.0, -3.0, 9.0, -9.0, 12.0, -12.0)
 """So every hiss of one place has another colour."""
+AIR_OVER = 0.25
+"""Share that the rest of the recording has beside an airy swell's air."""
 RISE_DB = 40.0
 END_S = 0.03
 FASTEST_S = 0.12
@@ -68,12 +70,13 @@ def make_swell(
     contrast = 1.0
     match variant:
         case "airy":
-            air, veil = high_pass(airy_hz), low_pass(airy_hz * 1.3)
+            floor = find_floor(region, sample_rate, airy_hz, AIR_OVER)
+            air, veil = high_pass(airy_hz, floor=floor), low_pass(airy_hz * 1.3)
             colours = (lambda hertz: air(hertz) * veil(hertz), air)
         case "drone":
             colours, contrast = (low_pass(warm_hz * 0.5), low_pass(warm_hz * 2)), 1.6
         case _:
-            colours = (low_pass(warm_hz / 4), low_pass(warm_hz))
+            colours = (low_pass(warm_hz / 4), low_pass(warm_hz, 1))
     closed, opened = freeze(
         region, length, sample_rate, rng, colours=colours, shift=shift, tilt_db=tilt_db, contrast=contrast
     )
@@ -134,7 +137,9 @@ def make_flicker(
     """Set hits of the highs into a rhythm; where there are none, hiss."""
     low_hz, high_hz = hiss_band(profile, sample_rate)
     material = keep_band(region, sample_rate, low_hz, high_hz)
-    if attempt < 2 and np.mean(material**2) > FAINT**2 * np.mean(region**2):
+    energy, whole = float(np.mean(material**2)), float(np.mean(region**2))
+    if attempt < 2 and energy > FAINT**2 * whole:
+        material = material + np.float32(np.sqrt(GHOST * energy / whole)) * region
         sound, spans = flicker(material, length, sample_rate, rng)
         return Made(sound, "grains", spans, {})
     hiss, octaves = freeze_hiss(region, region.shape[1], sample_rate, rng, low_hz=low_hz, high_hz=high_hz)

@@ -34,15 +34,18 @@ BRIGHT_HZ = 4000.0
 UNLIKE_DB = 6.0
 """Places further apart than this are unlike enough."""
 
+CHROMA_DB = 40.0
+"""What wholly other pitch classes count for; two chords of one piece have a cosine of 0.9."""
+
 # What each counts for: moving, noisiness, dullness, few hits in the highs, unlike the whole, like another.
 _WEIGHTS: dict[Aim, tuple[float, float, float, float, float, float]] = {
-    "pads": (1.0, 0.1, 0.0, 0.0, 0.3, 0.3),
-    "warm": (0.4, 0.2, -0.1, 0.0, 0.5, 0.5),
-    "airy": (0.3, 0.0, 0.4, 0.0, 0.3, 0.5),
-    "drone": (0.4, 0.4, -0.1, 0.0, 0.5, 0.5),
-    "clouds": (-0.2, 0.0, 0.0, 0.0, 0.6, 0.5),
-    "hiss": (0.1, -0.1, 0.7, 0.0, 0.2, 0.4),
-    "flickers": (0.0, 0.0, 0.4, 0.6, 0.0, 0.4),
+    "pads": (1.0, 0.1, 0.0, 0.0, 0.8, 0.3),
+    "warm": (0.3, 0.1, 0.0, 0.0, 1.2, 0.3),
+    "airy": (0.2, 0.0, 0.2, 0.0, 1.2, 0.3),
+    "drone": (0.3, 0.2, 0.0, 0.0, 1.2, 0.3),
+    "clouds": (-0.1, 0.0, 0.0, 0.0, 1.2, 0.3),
+    "hiss": (0.1, -0.1, 0.4, 0.0, 1.0, 0.3),
+    "flickers": (0.0, 0.0, 0.3, 0.4, 0.6, 0.3),
 }
 
 
@@ -90,6 +93,8 @@ class Choice:
         self._power, self._level, self._level2 = _sums(power), _sums(level), _sums(level**2)
         self._colour, self._colour2 = _sums(colour), _sums(np.square(colour, dtype=np.float64))
         self._noisy, self._bright = _sums(features.noisiness), _sums(bright)
+        self._chroma = _sums(features.chroma)
+        self._typical_chroma = _unit(self._chroma[-1])
         self._taken: list[tuple[int, int]] = []
         self._refused: list[tuple[int, int]] = []
         self._chosen: dict[Aim, list[np.ndarray]] = {}
@@ -139,7 +144,9 @@ class Choice:
         cost += weights[2] * (self.loud_db - (self._bright[ends] - self._bright[starts]) / count)
         if weights[3] and inner > 0:
             cost -= weights[3] * maximum_filter1d(self._spark, inner, mode="constant")[middle]
-        cost += weights[4] * np.abs(colour - self._typical).mean(axis=1)
+        chroma = _unit(self._chroma[ends] - self._chroma[starts])
+        foreign = np.abs(colour - self._typical).mean(axis=1) + CHROMA_DB * (1 - chroma @ self._typical_chroma)
+        cost += weights[4] * foreign
         for other in self._chosen.get(aim, []):
             likeness = UNLIKE_DB - np.minimum(np.abs(colour - other).mean(axis=1), UNLIKE_DB)
             cost += weights[5] * likeness / len(self._chosen[aim]) ** 0.5
@@ -163,6 +170,11 @@ class Choice:
 def _sums(values: np.ndarray) -> np.ndarray:
     """Running sums with a leading 0, so that ``sums[b] - sums[a]`` is the sum of ``values[a:b]``."""
     return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0, dtype=np.float64)])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Of length 1; a vector of zeros stays one."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-20)
 
 
 def _deviation(sums: np.ndarray, squares: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
