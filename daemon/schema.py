@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from daemon.documents.fields import descriptions, keys
 from daemon.documents.keys import DEFAULT_KEYS, MOST_STEPS, STEP_NAME, JobKeys, StepKeys
-from handlers.contract import Handler, Params
+from handlers.contract import Handler, Params, load
 from handlers.registry import SHIPPED, Registry, load_registry
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -89,7 +89,7 @@ def job_schema(registry: Mapping[str, Handler]) -> Schema:
 def shipped() -> Registry:
     """The handlers that come with Drophammer, whatever else is installed here."""
     registry = load_registry()
-    names = {target.split(".")[1] for target in SHIPPED}
+    names = {load(target).name for target in SHIPPED}
     return Registry({name: handler for name, handler in registry.items() if name in names}, registry.problems)
 
 

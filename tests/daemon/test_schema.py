@@ -32,7 +32,7 @@ def test_the_file_is_what_the_code_says() -> None:
 def test_every_shipped_handler_is_in_it() -> None:
     assert shipped().problems == ()
     definitions = job_schema(shipped())["$defs"]
-    assert {f"job-{name}" for name in ("stems", "beats", "textures", "mix")} <= set(definitions)
+    assert {f"job-{name}" for name in ("stems", "beats", "textures", "mix", "discover", "select", "report")} <= set(definitions)
 
 
 def test_it_is_a_schema() -> None:
