@@ -88,7 +88,9 @@ class Drophammer(System):
         return Counter({path.name[5:]: len(path.read_text().splitlines()) for path in self.folder.glob("made-*")})
 
     def delivered(self) -> Counter[str]:
-        folders = (path.parent for path in self.installation.outbox.glob("*/manifest.json") if not path.parent.is_symlink())
+        folders = (
+            path.parent for path in self.installation.outbox.glob("*/manifest.json") if not path.parent.is_symlink()
+        )
         return Counter(folder.name.split("-", 2)[2].rpartition("-")[0] for folder in folders)
 
 
@@ -103,10 +105,25 @@ class Huey(System):
             "@huey.task(retries=2)\ndef act(name):\n    work.act(name)\n"
         )
         self.path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-        consumer = shutil.which("huey_consumer", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
+        consumer = shutil.which(
+            "huey_consumer", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        )
         if consumer is None:
             raise RuntimeError("huey is not installed in this environment: pip install huey")
-        self.command = [sys.executable, consumer, "tasks.huey", "-w", "2", "-k", "process", "-d", "0.01", "-m", "0.05", "-n"]
+        self.command = [
+            sys.executable,
+            consumer,
+            "tasks.huey",
+            "-w",
+            "2",
+            "-k",
+            "process",
+            "-d",
+            "0.01",
+            "-m",
+            "0.05",
+            "-n",
+        ]
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -117,7 +134,9 @@ class Huey(System):
 
     def drop(self, job: str) -> None:
         asks = "import sys; from tasks import act; act(sys.argv[1])"
-        subprocess.run([sys.executable, "-c", asks, job], cwd=self.folder, env={**os.environ, "PYTHONPATH": self.path}, check=True)
+        subprocess.run(
+            [sys.executable, "-c", asks, job], cwd=self.folder, env={**os.environ, "PYTHONPATH": self.path}, check=True
+        )
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -133,7 +152,12 @@ class Spooler(System):
             raise RuntimeError("task-spooler is not installed: apt-get install task-spooler")
         (folder / "work.py").write_text(ACT.format(work_s=WORK_S, made=str(self.made)) + "act(sys.argv[1])\n")
         self.mark = f"TS_SOCKET={folder / 'socket'}"
-        self.environment = {**os.environ, "TS_SOCKET": str(folder / "socket"), "TMPDIR": str(folder), "TS_MAXFINISHED": "10"}
+        self.environment = {
+            **os.environ,
+            "TS_SOCKET": str(folder / "socket"),
+            "TMPDIR": str(folder),
+            "TS_MAXFINISHED": "10",
+        }
 
     def start(self) -> None:
         (self.folder / "socket").unlink(missing_ok=True)

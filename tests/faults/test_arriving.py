@@ -64,8 +64,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableHouse]:
 def taken(house: BreakableHouse, name: str) -> list[int]:
     """How many items each job of that name made, once all of them are over."""
     jobs = "SELECT id, state FROM jobs WHERE name = ?"
-    eventually(lambda: (rows := house.rows(jobs, name)) and all(row["state"] == "done" for row in rows), f"{name} is done")
-    return [house.rows("SELECT count(*) FROM artifacts WHERE job_id = ?", row["id"])[0][0] for row in house.rows(jobs, name)]
+    eventually(
+        lambda: (rows := house.rows(jobs, name)) and all(row["state"] == "done" for row in rows), f"{name} is done"
+    )
+    return [
+        house.rows("SELECT count(*) FROM artifacts WHERE job_id = ?", row["id"])[0][0] for row in house.rows(jobs, name)
+    ]
 
 
 def test_every_tool_that_brings_a_file_brings_one_job(house: BreakableHouse) -> None:

@@ -172,7 +172,16 @@ def wav(rate: int, channels: int, data: bytes, claims: int | None = None, kind: 
     size = len(data) if claims is None else claims
     block = max(1, channels * bits // 8) & 0xFFFF
     fmt = struct.pack("<HHIIHH", kind, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
-    return b"RIFF" + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + b"WAVEfmt " + struct.pack("<I", 16) + fmt + b"data" + struct.pack("<I", size) + data
+    return (
+        b"RIFF"
+        + struct.pack("<I", min(size + 36, 0xFFFFFFFF))
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + fmt
+        + b"data"
+        + struct.pack("<I", size)
+        + data
+    )
 
 
 READ = {
@@ -204,7 +213,9 @@ def test_a_recording_whose_header_lies_is_refused_in_words_and_within_limits(tmp
     (tmp_path / "infinity.wav").write_bytes(wav(44100, 1, struct.pack("<f", float("inf")) * 1000, kind=3, bits=32))
     (tmp_path / "cut-in-its-header.wav").write_bytes(wav(44100, 2, silence)[:30])
     names = sorted(str(path) for path in tmp_path.iterdir() if path.name != "true.flac")
-    done = subprocess.run([sys.executable, "-c", HEADERS, *names], capture_output=True, text=True, cwd=CHECKOUT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", HEADERS, *names], capture_output=True, text=True, cwd=CHECKOUT, timeout=120
+    )
     answers = dict(line.split("|", 1) for line in done.stdout.splitlines())
     assert set(answers) == {Path(name).name for name in names}, done.stderr[-2000:]
     for name, answer in answers.items():
@@ -224,7 +235,9 @@ def test_no_name_becomes_a_formula_in_a_table(tmp_path: Path) -> None:
 
 NAMES = st.one_of(
     st.binary(min_size=1, max_size=60).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_")),
-    st.text(min_size=1, max_size=20).map(lambda name: name.encode("utf-8", "replace").replace(b"/", b"_").replace(b"\0", b"_")),
+    st.text(min_size=1, max_size=20).map(
+        lambda name: name.encode("utf-8", "replace").replace(b"/", b"_").replace(b"\0", b"_")
+    ),
 )
 CONTENTS = st.one_of(st.binary(max_size=200), st.sampled_from([b"do: wreck\n", b"do: wreck\nitems: 2\n", b"do: nothing\n", b""]),
                      st.text(alphabet="do: wreck\n[]{}&*!|>'\"#,?-12", max_size=80).map(str.encode))  # fmt: skip

@@ -33,7 +33,9 @@ def test_nothing_grows_while_old_lines_go_and_workers_are_renewed(
     house.stop()
     with sqlite3.connect(house.state / "ledger.sqlite3") as ledger:
         line = ("2026-01-01T00:00:00.000Z", "info", None, "an old line", "{}")
-        ledger.executemany("INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", [line] * OLD_LINES)
+        ledger.executemany(
+            "INSERT INTO events (at, level, job_id, event, facts) VALUES (?, ?, ?, ?, ?)", [line] * OLD_LINES
+        )
     ledger.close()
     house.start()
     sizes, workers = [], set()

@@ -98,7 +98,12 @@ def intake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intake]:
     """Only what setting a file aside needs: an empty ledger, and an inbox that is told to forget."""
     intake = object.__new__(Intake)
     ledger = Ledger(tmp_path_factory.mktemp("state") / "ledger.sqlite3")
-    intake.core = cast(Core, SimpleNamespace(inbox=SimpleNamespace(forget=lambda path: None), ledger=ledger, settings=SimpleNamespace(group=None)))
+    intake.core = cast(
+        Core,
+        SimpleNamespace(
+            inbox=SimpleNamespace(forget=lambda path: None), ledger=ledger, settings=SimpleNamespace(group=None)
+        ),
+    )
     yield intake
     ledger.close()
 

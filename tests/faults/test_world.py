@@ -62,7 +62,10 @@ def test_a_ledger_deleted_under_the_daemon_is_written_back(house: BreakableHouse
     house.start()
     house.drop("first.yaml", {"do": "wreck"})
     house.ended("first")
-    house.drop("long.yaml", {"do": "wreck", "items": 2, "made": str(made), "fails_until": str(house.home / "gate"), "retries": 20})
+    house.drop(
+        "long.yaml",
+        {"do": "wreck", "items": 2, "made": str(made), "fails_until": str(house.home / "gate"), "retries": 20},
+    )
     eventually(lambda: made.exists(), "an item is finished")
     if whole:
         for file in house.state.glob("ledger.sqlite3*"):

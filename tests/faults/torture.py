@@ -203,7 +203,10 @@ def main() -> int:
     house = BreakableHouse(folder / "home")
     house.configure(retention={"events": "60s"})
     torture = Torture(house, options.seed)
-    print(f"seed {options.seed}; the installation is {house.home}; the daemon's log is {house.home / 'daemon.log'}", flush=True)
+    print(
+        f"seed {options.seed}; the installation is {house.home}; the daemon's log is {house.home / 'daemon.log'}",
+        flush=True,
+    )
     began, number = time.monotonic(), 0
     until = began + options.hours * 3600 if options.hours else float("inf")
     house.start()
@@ -230,7 +233,9 @@ def main() -> int:
     for point, times in sorted(torture.strikes.items()):
         print(f"{times:6} x {point}")
     print(torture.summary())
-    print(f"{number} rounds in {time.monotonic() - began:.0f} s; at first {sizes[0] if sizes else '-'}, at the end {sizes[-1] if sizes else '-'}")
+    print(
+        f"{number} rounds in {time.monotonic() - began:.0f} s; at first {sizes[0] if sizes else '-'}, at the end {sizes[-1] if sizes else '-'}"
+    )
     print(*(f"BROKEN: {line}" for line in wrong), sep="\n")
     if not wrong:
         shutil.rmtree(folder)

@@ -150,9 +150,13 @@ def test_machine_a_daemon_that_is_killed_again_and_again_stays_down_until_a_pers
     for _ in range(8):
         if system_service.shown("ActiveState")["ActiveState"] == "failed":
             break
-        eventually(lambda: system_service.shown("ActiveState")["ActiveState"] in ("active", "failed"), "it is up or given up")
+        eventually(
+            lambda: system_service.shown("ActiveState")["ActiveState"] in ("active", "failed"), "it is up or given up"
+        )
         system_service.machine.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", "drophammer")
-        eventually(lambda: system_service.shown("SubState")["SubState"] in ("start", "running", "failed"), "systemd has judged")
+        eventually(
+            lambda: system_service.shown("SubState")["SubState"] in ("start", "running", "failed"), "systemd has judged"
+        )
     assert system_service.shown("ActiveState")["ActiveState"] == "failed"
     assert "Start request repeated too quickly" in system_service.log()
     system_service.systemctl("reset-failed", "drophammer")
@@ -190,7 +194,9 @@ def test_machine_a_step_longer_than_the_drain_is_given_back_by_a_stop(system_ser
 def test_machine_out_of_memory_takes_the_worker_and_not_the_daemon(system_service: Installed) -> None:
     controllers = system_service.machine.run("cat", "/sys/fs/cgroup/unified/cgroup.controllers").stdout.split()
     if "memory" not in controllers:
-        pytest.skip("MemoryMax= needs cgroup v2's memory controller; tests/faults/test_misbehaving.py tries a limit without systemd")
+        pytest.skip(
+            "MemoryMax= needs cgroup v2's memory controller; tests/faults/test_misbehaving.py tries a limit without systemd"
+        )
     system_service.add_to_unit("MemoryMax=300M\nMemorySwapMax=0")
     before = system_service.pid()
     system_service.drop("large", {"do": "probe", "memory_mib": 600, "seconds": 1})
