@@ -28,9 +28,10 @@ from handlers.mix.timeline import Timeline
 from handlers.mix.tracklist import describe_tracks, write_tracklists
 
 ITEM = 1
+STAGING = ".staging"
 LOUDNESS_COLOUR = (112, 204, 150)
-RANGE_LU = 24
-"""What the picture shows of the loudness, under the loudest 3 s."""
+RANGE_LU = 15
+"""What the picture shows of the loudness, with room for its label above the loudest 3 s."""
 
 
 def deliver(
@@ -59,8 +60,7 @@ def deliver(
         timeline,
         tracks,
         grid,
-        audio=files[0].path,
-        audio_name=published_name(context, files[0].path.suffix),
+        audio=published_path(context, files[0].path.suffix),
         title=title,
         artist=params.tags.artist or "",
     )
@@ -96,9 +96,15 @@ def deliver(
     context.emit(ITEM, files[0].path, **_facts(timeline, tracks, files[0], columns, plan))
 
 
-def published_name(context: Context, suffix: str) -> str:
-    """What the daemon will call the mix."""
-    return f"{context.job_name}_{context.step}_{ITEM}{suffix}"
+def published_path(context: Context, suffix: str) -> Path:
+    """Where the daemon will put the mix: what is made in ``<outbox>/.staging/<job>/...`` goes to ``<outbox>/<job>/``.
+
+    Run by hand it is not known where files go; only the name is right then.
+    """
+    name, parts = f"{context.job_name}_{context.step}_{ITEM}{suffix}", context.workdir.parts
+    if STAGING in parts:
+        return Path(*parts[: parts.index(STAGING)]) / context.job_id / name
+    return context.workdir / name
 
 
 def _say_licences(tracks: list[dict[str, Any]], context: Context) -> None:
@@ -160,7 +166,7 @@ def _strips(curve: Curve, integrated_lufs: float) -> list[Strip]:
     ]
     if not heard:
         return []
-    high = max(level for _, level in heard) + 1
+    high = max(level for _, level in heard) + 4
     ticks = [round(integrated_lufs, 1)] if math.isfinite(integrated_lufs) else []
     return [Strip("loudness, LUFS over 3 s", [heard], high - RANGE_LU, high, LOUDNESS_COLOUR, ticks=ticks)]
 

@@ -35,7 +35,6 @@ def write_exports(
     grid: Grid | None,
     *,
     audio: Path,
-    audio_name: str,
     title: str,
     artist: str,
 ) -> dict[str, Path]:
@@ -47,8 +46,8 @@ def write_exports(
         Where they go.
     timeline, tracks, grid
         What the mix is.
-    audio, audio_name
-        The mix's first file, and what it will be called.
+    audio
+        Where the mix's first file will lie.
     title, artist
         Of the whole.
     """
@@ -63,7 +62,7 @@ def write_exports(
     }
     write_cue_sheet(
         files["cue"],
-        audio_name,
+        audio.name,
         [CueTrack(chapter.start_s, chapter.title, artist) for chapter in spans],
         title=title,
         performer=artist,
@@ -71,7 +70,7 @@ def write_exports(
     moves = ((one["start_s"], one["end_s"], f"({one['kind']})") for one in timeline.transitions())
     write_audacity(files["labels"], sorted([*spans, *moves]))
     write_ffmetadata(files["chapters"], spans, title=title)
-    write_edl(files["edl"], cuts_of(spans, grid, duration_s), duration_s, title=title, audio_name=audio_name)
+    write_edl(files["edl"], cuts_of(spans, grid, duration_s), duration_s, title=title, audio_name=audio.name)
     pieces = [clip.source.file for clip in timeline.played]
     write_concat(
         files["order"],
@@ -82,7 +81,7 @@ def write_exports(
         files["rekordbox"] = folder / "rekordbox.xml"
         write_rekordbox(
             files["rekordbox"],
-            [_rekordbox(audio.with_name(audio_name), timeline, grid, spans, title)],
+            [_rekordbox(audio, timeline, grid, spans, title)],
             version=version("drophammer"),
         )
     return files

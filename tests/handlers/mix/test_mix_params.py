@@ -136,7 +136,10 @@ def test_schema_offers_names_and_settings() -> None:
     assert ["wav", "flac", "mp3", "ogg", "opus"] in [option.get("enum") for option in options]
 
 
-@pytest.mark.parametrize(("name", "step"), [("mix.yaml", None), ("mix-auto.yaml", None), ("industrial-set.yaml", "mix"), ("industrial-plain.yaml", "mix")])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("mix.yaml", None), ("mix-auto.yaml", None), ("industrial-set.yaml", "mix"), ("industrial-plain.yaml", "mix")],
+)
 def test_shipped_jobs_ask_for_what_there_is(name: str, step: str | None) -> None:
     text = (JOBS / name).read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=../schema.json\n")
@@ -174,3 +177,18 @@ def test_description_is_length_level_and_tracks() -> None:
     assert describe(ItemRecord(1, Path("mix.flac"), facts)) == (
         "1:56, -14.0 LUFS, -1.0 dBTP, 128 BPM\n0:00  beds/1\n0:56  beds/2"
     )
+
+
+def test_the_documented_table_is_that_of_the_presets() -> None:
+    text = (JOBS.parents[1] / "docs" / "mix.md").read_text(encoding="utf-8")
+    for name, table in PRESETS.items():
+        formats = ", ".join(_short(one) for one in table["formats"])
+        row = f"| {name} | {table['loudness']:g} | {table['ceiling']:g} | {formats} | {', '.join(table['tags'])} |"
+        assert row in text
+
+
+def _short(choice: Any) -> str:
+    if isinstance(choice, str):
+        return choice
+    ((name, settings),) = choice.items()
+    return f"{name} {next(iter(settings.values()))}"
