@@ -15,14 +15,15 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class ForEachKeys(Params):
-    """Run this step once per item of another; each run has its own timeout, retries and failure."""
+    """Run this step once per item of another, or per row where that one lists recordings (`discover`, `select`); each run
+    has its own timeout, retries and failure."""
 
     in_: Annotated[str, Field(alias="in", min_length=1, max_length=100)]
-    """The step whose items are gone over; in this step's own keys, `each` stands for the current one."""
+    """The step whose items or rows are gone over; in this step's own keys, `each` stands for the current one."""
     start: Annotated[int, Field(ge=0)] = 0
-    """How many items to pass over at the beginning."""
+    """How many to pass over at the beginning."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """How many items at most; all, if not given."""
+    """How many at most; all, if not given."""
 
 
 class DeliverKeys(Params):
@@ -53,7 +54,7 @@ class StepKeys(Params):
     fallback: Literal["procedural"] | None = None
     """`procedural`: if the model is not here, let the built-in instrument play; the result says PROCEDURAL everywhere."""
     for_each: ForEachKeys | None = None
-    """Run this step once per item of another step."""
+    """Run this step once per item, or row, of another step."""
     min_success: Annotated[int, Field(ge=1)] = 1
     """With `for_each`: how many runs must succeed for the step to count as done."""
     keep: Annotated[dict[str, str], Field(min_length=1, max_length=1000)] | None = None
