@@ -53,6 +53,10 @@ def describe(item: ItemRecord) -> str:
     head = [clock(facts["duration_s"])]
     if facts.get("integrated_lufs") is not None:
         head.append(f"{facts['integrated_lufs']:.1f} LUFS")
+    if facts.get("range_lu") is not None:
+        head.append(f"range {facts['range_lu']:.1f} LU")
+    if facts.get("short_term_max_lufs") is not None:
+        head.append(f"loudest 3 s {facts['short_term_max_lufs']:.1f} LUFS")
     if facts.get("true_peak_dbtp") is not None:
         head.append(f"{facts['true_peak_dbtp']:.1f} dBTP")
     if facts.get("tempo_bpm") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from handlers.audio import files
 from handlers.audio.loudness import measure
+from handlers.contract import ItemRecord
 from handlers.mix.level import MOST_RAISED_DB, level_towards, match_levels
+from handlers.mix.outlook import describe
 from tests.fixtures.sound import integers, noise, tone
 
 RATE = 44_100
@@ -154,3 +157,16 @@ def test_a_clipped_piece_is_played_as_it_is_and_held_under_the_ceiling(mix: Call
     held = mix(clipped, clipped, subtype="PCM_16", transition={"kind": "cut"}, formats=["wav"], loudness=-14)
     found = measure(files.read(held.delivered().path)[0], RATE)
     assert found.true_peak_dbtp <= -1 and found.integrated_lufs == pytest.approx(-14, abs=LOUDNESS_TOLERANCE_LU)
+
+
+def test_what_was_measured_is_shown() -> None:
+    facts = {
+        "duration_s": 116.0,
+        "tracks": [{"label": "a", "start_s": 0.0}],
+        "integrated_lufs": -14.02,
+        "range_lu": 5.21,
+    }
+    facts |= {"short_term_max_lufs": -11.94, "true_peak_dbtp": -1.0}
+    assert describe(ItemRecord(1, Path("mix.flac"), facts)).startswith(
+        "1:56, -14.0 LUFS, range 5.2 LU, loudest 3 s -11.9 LUFS, -1.0 dBTP"
+    )
