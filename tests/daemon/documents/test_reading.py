@@ -142,7 +142,7 @@ steps:
         "line 1, name: a name is lower-case letters, digits and -, at most 60 characters; write night-set",
         "line 2, seed: must be at least 0, found -1",
         "line 3, tempo: unknown key; beside steps there can be "
-        "name, seed, seeds, priority, input_timeout, deliver, from, retries, timeout and fallback",
+        "name, seed, seeds, priority, input_timeout, deliver, keep_work, from, retries, timeout and fallback",
         "line 4, count: belongs into a step, below its name (tone knows it)",
         "line 9, steps.beds.duraton: unknown key; did you mean duration?",
         "line 10, steps.beds.count: must be at most 8, found 9",
