@@ -27,7 +27,7 @@ if name == "aubio":
         tempo = aubio.tempo("default", 1024, 512, rate)
         beats = [tempo.get_last_s() for i in range(0, len(audio) - 512, 512) if tempo(audio[i:i + 512])[0]]
         return tempo.get_bpm(), beats, []
-elif name.startswith("essentia"):
+elif name in ("essentia-degara", "essentia-multifeature"):
     import essentia.standard as es
     tracker = es.RhythmExtractor2013(method=name.split("-")[1])
     def track(audio, rate):
