@@ -15,7 +15,8 @@ class Quiet:
     """A run's context that keeps what was delivered and says nothing."""
 
     completed: dict = {}
-    job_name = "bench"
+    job_id = job_name = "bench"
+    step = "mix"
 
     def __init__(self, workdir: Path, inputs: dict[str, list]) -> None:
         self.workdir, self.inputs = workdir, inputs
