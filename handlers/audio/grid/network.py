@@ -22,7 +22,7 @@ MOST_CELLS = 768
 DILATIONS = (4, 1, 16, 4, 64)
 SEEN = 7 + GROUPS + 12 + 2 * len(SPANS)
 """Values of each cell."""
-NETWORK_SHARE = 1.0
+NETWORK_SHARE = 2.0
 """How much of the network's score is added to that of the trees and the linear part."""
 _CLIP = 5.0
 

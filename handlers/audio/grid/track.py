@@ -17,11 +17,11 @@ from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
 from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
-from handlers.audio.grid.network import look
+from handlers.audio.grid.network import load_network, look, score_grids
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
 from handlers.audio.grid.pulse import describe_pulse
-from handlers.audio.grid.ranking import load_models
+from handlers.audio.grid.ranking import load_models, softmax
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb, find_tempi
 from handlers.audio.grid.traits import Cells, cut_cells, describe, gather_material
 
@@ -125,7 +125,9 @@ def find_grid_in(
     handicap = _kicks_between(rows)
     if first_downbeat_s is not None:
         handicap = handicap + _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
-    chances = models["grid"].chances(rows, handicap)
+    lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
+    scores = score_grids(models["grid"], load_network(), rows, seen, lattices, beats)
+    chances = softmax(scores / models["grid"].temper + handicap)
     best = int(np.argmax(chances))
     won = hypotheses[best]
     cells = cut(won.lattice)
