@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from daemon.events import Event, WorkerDied, WorkerSpoke
+from daemon.ledger import sound_text
 from handlers.contract import Kind
 
 MAX_LINE = 1 << 20
@@ -185,7 +186,11 @@ def read_message(line: bytes) -> dict[str, Any] | None:
         message["kind"] not in get_args(Kind) or "/" in message["file"] + message["label"]
     ):
         return None
-    return message
+    # A handler's words may name a file whose name is no text; the ledger, pages and terminals hold text only.
+    sound = {key: sound_text(value) if isinstance(value, str) else value for key, value in message.items()}
+    if "warnings" in sound:
+        sound["warnings"] = [sound_text(str(warning)) for warning in sound["warnings"]]
+    return sound
 
 
 def _fits(value: Any, kinds: tuple[type, ...]) -> bool:

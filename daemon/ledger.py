@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_S = 10.0
 """How long another program may hold the file before a transaction gives up."""
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Surrogates that do not stand for a byte."""
 
 
 class LedgerError(Exception):
@@ -169,9 +172,13 @@ def _plain(value: Any) -> Any:
 
 
 def sound_text(text: str) -> str:
-    """Text that any database and terminal can hold: bytes of a file name that are not UTF-8 are shown as ``\\xff``."""
+    """Text that any database and terminal can hold: bytes of a file name that are not UTF-8 are shown as ``\\xff``.
+
+    Halves of letters that JSON can name alone, and no file name holds, are shown as ``\\ud800``.
+    """
     if text.isascii():
         return text
+    text = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -21,6 +21,8 @@ LABEL = "rows"
 LARGEST_TABLE = 32 << 20
 """In bytes: the loop reads a table at once, and must not be held up by it."""
 LONGEST_TEXT = 4096
+DEEPEST = 8
+"""Levels of lists and objects within a row: it is written and read again by programs that have their limits."""
 
 FILES = """
 SELECT artifacts.*, jobs.state AS job_state, runs.ordinal
@@ -66,9 +68,7 @@ def gone_over(ledger: Ledger, outbox: Outbox, job_id: str, over: str) -> list[Th
         found = (
             [(item["sha256"], f"{over}/{number}", None)]
             if table is None
-            else [
-                (str(row.get("key") or row["path"]), row["label"], row) for row in _read(outbox.place_of(table), table)
-            ]
+            else [(row.get("key") or row["path"], row["label"], row) for row in _read(outbox.place_of(table), table)]
         )
         for key, each, row in found:
             seen[key] += 1
@@ -87,12 +87,21 @@ def _read(path: Path, table: sqlite3.Row) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadTable(f"{name}, row {number}: {error}") from None
         if not isinstance(row, dict):
             raise BadTable(f"{name}, row {number}: is no JSON object")
-        for key in ("path", "label"):
+        if _is_deeper(row, DEEPEST):
+            raise BadTable(f"{name}, row {number}: is nested deeper than {DEEPEST} levels")
+        for key in ("path", "label", "key"):
             text = row.get(key)
-            if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
-                raise BadTable(f"{name}, row {number}: `{key}` must be a text, found {text!r:.60}")
+            if key == "key" and not text:
+                continue
+            if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
+                raise BadTable(f"{name}, row {number}: `{key}` must be one line of plain text, found {text!a:.60}")
         yield row
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inside)

@@ -100,7 +100,10 @@ def parse(text: str) -> AnyReference:
             raise ReferenceRefused(f"names no item: items are numbered {step}/1, {step}/2, ...")
         number = None if item is None else int(item)
         return FromReference(f"{seed or ''}{step}", number) if other else StepReference(step, number)
-    if text.startswith(("./", "../", "/", "~/")) or os.path.splitext(text)[1].lower() in AUDIO_SUFFIXES | CATALOGUE_SUFFIXES:
+    if (
+        text.startswith(("./", "../", "/", "~/"))
+        or os.path.splitext(text)[1].lower() in AUDIO_SUFFIXES | CATALOGUE_SUFFIXES
+    ):
         return PathReference(text)
     raise ReferenceRefused(f"is neither a step nor a path; for a file write ./{text}")
 
@@ -144,8 +147,6 @@ def resolve_folder(path: str, settings: Settings, *, inbox: Path | None = None) 
     ReferenceRefused
         As :func:`resolve`, and for what is there and no folder.
     """
-    if not path.isprintable():
-        raise ReferenceRefused("is not one line of plain text")
     real = _allowed(path, settings, inbox)
     if os.path.lexists(real) and not os.path.isdir(real):
         raise ReferenceRefused("is not a folder")
@@ -154,6 +155,8 @@ def resolve_folder(path: str, settings: Settings, *, inbox: Path | None = None) 
 
 def _allowed(path: str, settings: Settings, inbox: Path | None) -> str:
     """Where a path leads, links followed, if a job may read there."""
+    if not path.isprintable():
+        raise ReferenceRefused("is not one line of plain text")
     real = os.path.realpath(absolute(path, inbox or settings.paths.inboxes[0]))
     paths = settings.paths
     for folder, advice in (

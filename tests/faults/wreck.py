@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import re
 import resource
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from handlers.contract import Handler, Params, Reference, Transient
+from handlers.contract import Handler, Invalid, Params, Reference, Transient
 
 DEAF = re.compile(r"(a+)+$")
 """Takes years on forty a's and a b, without once letting another thread of the process run."""
@@ -38,6 +39,11 @@ class WreckParams(Params):
     misbehaves: Literal["", "segfault", "closes its pipe", "leaves", "takes all memory"] = ""
     once: str = ""
     """A file; it misbehaves only while that does not exist, and makes it first."""
+    says: str = ""
+    """A JSON text; it is warned of, logged, delivered as a fact, named as what is done, and, where `refuses`, the reason."""
+    refuses: bool = False
+    table: str = ""
+    """A file whose bytes every item gets as its table of rows."""
 
 
 HANDLER = Handler(
@@ -72,7 +78,18 @@ def run(params: WreckParams, context) -> None:
             file.write(f"{context.job_id} {context.step} {over} {item}\n".encode())
             for _ in range(params.size_kib):
                 file.write(bytes(1024))
-        context.emit(item, path)
+        if params.table:
+            table = context.workdir / f"{item}.jsonl"
+            table.write_bytes(Path(params.table).read_bytes())
+            context.emit(item, table, "sidecar", label="rows")
+        said = json.loads(params.says) if params.says else ""
+        context.emit(item, path, **({"said": said} if said else {}))
+        if said:
+            context.warn(said)
+            context.log(said, about=said)
+            context.progress(said, 1, 1, said)
+        if params.refuses:
+            raise Invalid(said)
         if params.made:
             with open(params.made, "a") as file:
                 file.write(f"{context.job_id} {context.step} {over} {item}\n")
