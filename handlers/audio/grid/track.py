@@ -37,10 +37,6 @@ STATED_BEATS = 0.1
 STATED_WITHIN = 0.04
 """A stated tempo is looked for within this share of it."""
 
-KICKS_BETWEEN, LOUD_KICKS, KICKS_COST = 0.72, 3.0, 6.0
-"""Share of low attacks between the beats, their strength against the mean, and what that costs, in the ranking's logits."""
-PLACES = 4
-"""The first traits of a grid are the onset strengths of three bands and their mean, at the beat and its three quarters."""
 
 Pulse = Callable[[float], None]
 
@@ -122,9 +118,9 @@ def find_grid_in(
         return no_beat(onsets, 1.0)
     pulse(0.6)
     models = load_models()
-    handicap = _kicks_between(rows)
+    handicap: np.ndarray | float = 0.0
     if first_downbeat_s is not None:
-        handicap = handicap + _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
+        handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
     lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
     scores = score_grids(models["grid"], load_network(), rows, seen, lattices, beats)
     chances = softmax(scores / models["grid"].temper + handicap)
@@ -221,17 +217,6 @@ def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np
         return placed_s + number * period_s, number + round((placed_s - first_s) / period_s)
     number = np.arange(-1, int((clock.unwarp(features.duration_s) - first_s) / period_s) + 1)
     return place_moving(attacks, clock.warp(first_s + number * period_s)), number
-
-
-def _kicks_between(rows: np.ndarray) -> np.ndarray:
-    """What is added to the scores of hypotheses whose low attacks nearly all lie half-way between their beats, ``(n,)``: a loss.
-
-    Those attacks are the beat. Music with more in it than a loop of kick and hats seldom looks so (at most 0.6 of the low
-    attacks in fifteen of the instrument's styles), and the ranking, which learned from such music, was not sure.
-    """
-    low = rows[:, : 4 * PLACES : PLACES]
-    between = low[:, 2] / (low.sum(axis=1) + 1e-9)
-    return np.where((between > KICKS_BETWEEN) & (low[:, 2] > LOUD_KICKS), -KICKS_COST, 0.0)
 
 
 def _through(hypotheses: list[Hypothesis], moment_s: float) -> np.ndarray:
