@@ -37,7 +37,6 @@ STATED_BEATS = 0.1
 STATED_WITHIN = 0.04
 """A stated tempo is looked for within this share of it."""
 
-
 Pulse = Callable[[float], None]
 
 
