@@ -144,6 +144,8 @@ class SelectParams(Wishes, Written):
     """The catalogue: a step (`discover`), or a file (`./audio_catalog.csv`)."""
     rules: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")] = "default"
     """A file of `config/selections/`: `default`, `conservative`, `experimental`, or your own."""
+    root: Folder | None = None
+    """Of a catalogue that is a file: the folder of its recordings, where rules need to listen; else the file's own."""
 
 
 class ReportParams(Params):

@@ -32,7 +32,8 @@ def run(params: SelectParams, context: Context) -> None:
     except ValueError as error:
         raise Invalid(str(error)) from error
     rows = _read(params, context.inputs[params.catalog])
-    chosen, rejected = _judge(rows, wishes, context)
+    folders = _folders(params, context)
+    chosen, rejected = _judge(rows, wishes, folders, context)
     chosen.sort(key=lambda row: (-row["selection_score"], row["rel_path"].casefold(), row["rel_path"]))
     if params.verbose:
         for row in chosen:
@@ -41,7 +42,7 @@ def run(params: SelectParams, context: Context) -> None:
             context.log(f"{row['rel_path']}: rejected by {verdict.rule}", reason=verdict.reason)
     if not chosen:
         raise Invalid(_nothing(rows, rejected))
-    _deliver(params, context, chosen, rejected)
+    _deliver(params, context, chosen, rejected, folders)
 
 
 def _read(params: SelectParams, inputs: list[InputFile]) -> list[Row]:
@@ -54,7 +55,15 @@ def _read(params: SelectParams, inputs: list[InputFile]) -> list[Row]:
     return rows
 
 
-def _judge(rows: list[Row], wishes: Wishes, context: Context) -> tuple[list[Row], Rejected]:
+def _folders(params: SelectParams, context: Context) -> list[Path]:
+    """Where recordings may lie that are listened to. A catalogue is a file like any other: what it names proves nothing."""
+    if params.root is not None:
+        return [context.folders[params.root]]
+    listed = context.inputs[params.catalog][0]
+    return [Path(root) for root in listed.facts.get("roots", ())] or [listed.path.parent]
+
+
+def _judge(rows: list[Row], wishes: Wishes, folders: list[Path], context: Context) -> tuple[list[Row], Rejected]:
     """What stays, with its score, and what goes."""
     left: list[Row] = []
     rejected: Rejected = []
@@ -73,6 +82,9 @@ def _judge(rows: list[Row], wishes: Wishes, context: Context) -> tuple[list[Row]
     for number, row in enumerate(left, 1):
         context.check_cancelled()
         try:
+            if not any(Path(row["path"]).resolve().is_relative_to(folder.resolve()) for folder in folders):
+                named = ", ".join(map(str, folders))
+                raise Invalid(f"does not lie below {named}; name the folder of the recordings with `root`")
             heard = measure(row, list(measured_rules(wishes)), context)
             verdict = judge_measured(heard, wishes)
         except Invalid as error:
@@ -85,7 +97,9 @@ def _judge(rows: list[Row], wishes: Wishes, context: Context) -> tuple[list[Row]
     return chosen, rejected
 
 
-def _deliver(params: SelectParams, context: Context, chosen: list[Row], rejected: Rejected) -> None:
+def _deliver(
+    params: SelectParams, context: Context, chosen: list[Row], rejected: Rejected, folders: list[Path]
+) -> None:
     name = params.name("selected_sources")
     stem = Path(name).stem
     path = context.workdir / name
@@ -104,6 +118,7 @@ def _deliver(params: SelectParams, context: Context, chosen: list[Row], rejected
         path,
         published=name,
         rules=params.rules,
+        roots=[str(folder) for folder in folders],
         selected=len(chosen),
         of=len(chosen) + len(rejected),
         hours=round(sum(lengths_s) / 3600, 3),

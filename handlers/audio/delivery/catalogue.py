@@ -36,6 +36,10 @@ _DECIMALS = {"duration_sec": 2, "file_size_mb": 1}
 # What Excel, LibreOffice and Google Sheets take for a formula: OWASP, "CSV Injection". Full-width forms are the same to some.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_TEXTS = ("id", "rel_path", "path", "slug", "content_hash")
+_SLUG = re.compile(r"[a-z0-9_-]{1,100}", re.ASCII)
+LONGEST_TEXT = 4096
+"""Characters of each of `_TEXTS`: no path is longer."""
 _MARKDOWN = re.compile(r"([\\|<`*\[])")
 _CELL = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
@@ -112,7 +116,7 @@ def read(path: Path | str) -> list[Row]:
         rows = {"csv": _read_csv, "json": _read_json, "md": _read_markdown}[form](text)
     except OSError as error:
         raise Invalid(f"{path}: cannot be read: {error.strerror}; check where it is and its permissions") from error
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error, RecursionError) as error:
         raise Invalid(f"{path}: is no catalogue: {error}") from error
     folder = Path(os.path.abspath(path)).parent
     try:
@@ -171,6 +175,7 @@ def _cells(line: str) -> list[str]:
 def _row(raw: Row, place: int, folder: Path) -> Row:
     """One row with its numbers as numbers and its path absolute."""
     row: Row = {}
+    _check(raw, place)
     for key, value in raw.items():
         kind = _NUMBERS.get(key)
         if kind and value in ("", None):
@@ -193,3 +198,20 @@ def _row(raw: Row, place: int, folder: Path) -> Row:
         own = str(beside)
     filled = {"id": row.get("id") or f"audio_{place:04d}", "rel_path": rel_path or os.path.basename(own), "path": own}
     return {**dict.fromkeys(COLUMNS), **row, **filled, "content_hash": row.get("content_hash") or ""}
+
+
+def _check(raw: Row, place: int) -> None:
+    """Refuse what no catalogue has: whoever wrote it, its words become names of folders, labels and lines on a screen."""
+    for key, value in raw.items():
+        if isinstance(value, list | dict):
+            raise ValueError(
+                f"row {place + 1}: {key!a:.60} is a list or a mapping; a catalogue has one value in a cell"
+            )
+        if key in _TEXTS and value not in ("", None):
+            text = str(value)
+            if len(text) > LONGEST_TEXT or not text.isprintable():
+                raise ValueError(f"row {place + 1}: {key} is {text!a:.60}; it must be one line of plain text")
+        elif isinstance(value, str) and not value.isascii():
+            value.encode()  # Half a letter, which JSON can name, is a ValueError by itself.
+    if (slug := raw.get("slug")) and not _SLUG.fullmatch(str(slug)):
+        raise ValueError(f"row {place + 1}: slug is {str(slug)!a:.60}; it must hold a-z, 0-9, _ and - only")

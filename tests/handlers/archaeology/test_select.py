@@ -313,7 +313,11 @@ def test_what_was_measured_stands_in_the_catalogue_and_is_not_measured_again(
 
 def test_a_recording_that_cannot_be_listened_to_is_rejected_for_that(choose: Any, sounds: Any, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"bad")
-    rows = [sounds["tone.wav"], row("bad.wav", path=str(tmp_path / "bad.wav")), row("gone.wav", path="/nowhere/x.wav")]
+    rows = [
+        sounds["tone.wav"],
+        row("bad.wav", path=str(tmp_path / "bad.wav")),
+        row("gone.wav", path=str(tmp_path / "gone.wav")),
+    ]
     context = choose(*rows, rules="experimental", loudness={"max": 0})
     assert chosen(context) == ["tone.wav"]
     reasons = rejected(context)
