@@ -60,8 +60,9 @@ def from_file(order: InputFile, pieces: Sequence[InputFile], written: Path) -> l
     if order.path.suffix.lower() in READABLE | UNSUPPORTED:
         raise Invalid(f"order: {order.label} is audio; an order of one piece is a list: order: [{order.label}]")
     found = []
+    ends = _ends(pieces)
     for entry in read_concat(order.path):
-        piece = _named(entry, pieces) or _beside(entry, order, written)
+        piece = _named(entry, pieces, ends) or _beside(entry, order, written)
         if piece is None:
             known = ", ".join(piece.label for piece in pieces[:5]) or "none"
             raise Invalid(
@@ -72,27 +73,38 @@ def from_file(order: InputFile, pieces: Sequence[InputFile], written: Path) -> l
     return found
 
 
-def _named(entry: Entry, pieces: Sequence[InputFile]) -> InputFile | None:
-    parts = PurePath(entry.path).parts
+def _ends(pieces: Sequence[InputFile]) -> dict[tuple[str, ...], dict[Path, InputFile]]:
+    """The pieces that every end of a path means, by where they lie."""
+    ends: dict[tuple[str, ...], dict[Path, InputFile]] = {}
+    for piece in pieces:
+        for parts in {piece.path.parts, PurePath(piece.published).parts}:
+            for count in range(1, len(parts) + 1):
+                ends.setdefault(parts[-count:], {}).setdefault(piece.path, piece)
+    return ends
+
+
+def _named(
+    entry: Entry, pieces: Sequence[InputFile], ends: dict[tuple[str, ...], dict[Path, InputFile]]
+) -> InputFile | None:
     for piece in pieces:
         if entry.path in (str(piece.path), piece.label, piece.published):
             return piece
     # An order that was moved: the end of the path still tells, unless it fits two pieces.
+    parts = PurePath(entry.path).parts
     for count in range(len(parts), 0, -1):
-        ends = [
-            piece
-            for piece in pieces
-            if parts[-count:] in (piece.path.parts[-count:], PurePath(piece.published).parts[-count:])
-        ]
-        if len({piece.path for piece in ends}) == 1:
-            return ends[0]
+        meant = ends.get(parts[-count:], {})
+        if len(meant) == 1:
+            return next(iter(meant.values()))
     return None
 
 
 def _beside(entry: Entry, order: InputFile, written: Path) -> InputFile | None:
     folder = order.path.parent.resolve()
     path = (folder / entry.path).resolve()
-    if not path.is_relative_to(folder) or not path.is_file():
+    try:
+        if not path.is_relative_to(folder) or not path.is_file():
+            return None
+    except OSError:  # A name that no filesystem holds.
         return None
     return InputFile(path, str(written.parent / path.relative_to(folder)), "")
 

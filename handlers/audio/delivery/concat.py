@@ -15,6 +15,9 @@ from handlers.contract import Invalid
 
 MARK = "ffconcat version 1.0"
 LARGEST_BYTES = 4 << 20
+LONGEST_LINE = 10_000
+"""Characters; a path has 4096 bytes at most, and each may be escaped."""
+MOST_ENTRIES = 10_000
 _WITHOUT_MEANING = (
     "ffconcat",
     "duration",
@@ -68,11 +71,16 @@ def read_concat(path: Path | str) -> list[Entry]:
         ) from error
     entries = []
     for number, raw in enumerate(text.splitlines(), 1):
+        if len(raw) > LONGEST_LINE or "\0" in raw:
+            problem = "holds a zero byte" if "\0" in raw else f"has {len(raw)} characters, {LONGEST_LINE} are allowed"
+            raise Invalid(f"{path}: line {number}: {problem}; this is no order")
         words = _words(raw.strip(), path, number)
         if not words:
             continue
-        if words[0] == "file" and len(words) == 2:
+        if words[0] == "file" and len(words) == 2 and words[1]:
             entries.append(Entry(words[1], number))
+            if len(entries) > MOST_ENTRIES:
+                raise Invalid(f"{path}: names more than {MOST_ENTRIES} pieces; split it into several sets")
         elif words[0] not in _WITHOUT_MEANING:
             raise Invalid(
                 f"{path}: line {number}: {raw.strip()[:80]!r} cannot be honoured; a piece is played whole, by a line file '...'"
