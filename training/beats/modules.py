@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,13 @@ def list_modules(folder: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and path.is_file() and path.parts[len(folder.parts)] in PACKAGES:
             seen.setdefault(path.read_bytes(), path)
     return list(seen.values())
+
+
+def render_modules(folder: Path) -> Iterator[Piece]:
+    """Render the modules that were fetched, those whose grid fits."""
+    for number in range(len(list_modules(folder))):
+        if piece := render_number(folder, number):
+            yield piece
 
 
 def render_number(folder: Path, number: int) -> Piece | None:
