@@ -24,6 +24,9 @@ class Quiet:
         self.warnings: list[str] = []
         workdir.mkdir(parents=True, exist_ok=True)
 
+    def published_path(self, item: int, suffix: str) -> Path:
+        return self.workdir / f"mix{suffix}"
+
     def progress(self, *amounts: object) -> None: ...
     def check_cancelled(self) -> None: ...
     def log(self, *told: object, **facts: object) -> None: ...

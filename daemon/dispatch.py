@@ -120,6 +120,12 @@ class Dispatch:
             config_dir=str(core.settings.paths.config),
             cache_dir=str(core.settings.paths.cache / run["handler"]),
             umask=int(core.settings.umask, 8),
+            publishes={
+                "folder": str(core.outbox.folder_of(run["job_id"], "done")),
+                "step": run["step"],
+                "run": run["ordinal"],
+                "runs": ledger.value("SELECT count(*) FROM runs WHERE step_id = ?", run["step_id"]),
+            },
         )
         command = {"do": "run", "attempt": attempt, "request": vars(request)}
         line = json.dumps(command).encode() + b"\n"

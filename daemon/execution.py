@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from daemon.jobs import is_published_name
+from daemon.jobs import file_name, is_published_name
 from handlers.contract import Cancelled, Handler, InputFile, Invalid, ItemRecord, Kind, Run, load
 
 PROGRESS_INTERVAL_S = 0.1
@@ -54,6 +54,8 @@ class Request:
     config_dir: str
     cache_dir: str
     umask: int = 0o002
+    publishes: dict[str, Any] = field(default_factory=dict)
+    """Where its files will lie: `folder`, `step` (with that of its seed), `run` and `runs`; empty where nobody asks."""
     folders: dict[str, dict[str, str]] = field(default_factory=dict)
     """By folder as written: path, links followed, or `refused` with the reason."""
     runs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -165,6 +167,12 @@ class Execution:
             cpu_s=round(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime, 3),
             peak_memory_bytes=_peak_memory(),
         )
+
+    def published_path(self, item: int, suffix: str) -> Path:
+        """Where an item's primary will lie once the job is done."""
+        where = {"folder": self.request.workdir, "step": self.step, "run": 1, "runs": 1, **self.request.publishes}
+        name = file_name(self.job_name, where["step"], where["run"], where["runs"], item, "", suffix)
+        return Path(where["folder"]) / name
 
     def _open(self, entry: dict[str, Any]) -> InputFile:
         if entry.get("refused"):

@@ -108,6 +108,7 @@ def _run_step(
     request = Request(
         handler=step.handler, params=json.dumps(step.params), inputs={text: _inputs(text, step.sources[text], done) for text in step.inputs},
         completed=[], workdir=str(workdir), seed=seed, job_id=document.name, job_name=document.name, step=step.name,
+        publishes={"folder": os.path.abspath(output)},
         folders={text: {"path": source["path"]} for text, source in step.sources.items() if source["kind"] == "folder"},
         config_dir=str(settings.paths.config), cache_dir=str(settings.paths.cache / step.handler), umask=int(settings.umask, 8),
     )  # fmt: skip

@@ -241,6 +241,9 @@ class Context(Protocol):
     cache_dir: Path
     """Disposable, shared by all runs of this handler."""
 
+    def published_path(self, item: int, suffix: str) -> Path:
+        """Where an item's primary will lie that is emitted with this suffix and no name of its own, once the job is done."""
+
     def progress(self, phase: str, done: float, total: float | None = None, unit: str = "") -> None:
         """Say how far the run is. Phases: loading, warming up, working, checking, encoding. Cheap; call it often."""
 

@@ -33,7 +33,7 @@ def write_aligned(
     clips, rate = timeline.played, timeline.sample_rate
     tempo_bpm = _tempo(grid)
     named = f"_{tempo_bpm:g}bpm".replace(".", "-") if tempo_bpm else ""
-    slugs = distinct_slugs([clip.source.file.title.replace("/", " ") for clip in clips])
+    slugs = distinct_slugs([title.replace("/", " ") for title in timeline.titles[: len(clips)]])
     before = [timeline.clips[-1].joint if timeline.loop else Joint(), *(clip.joint for clip in clips[:-1])]
     written = []
     for number, (clip, joint, slug) in enumerate(zip(clips, before, slugs, strict=True), 1):

@@ -28,7 +28,6 @@ from handlers.mix.timeline import Timeline
 from handlers.mix.tracklist import describe_tracks, write_tracklists
 
 ITEM = 1
-STAGING = ".staging"
 LOUDNESS_COLOUR = (112, 204, 150)
 RANGE_LU = 15
 """What the picture shows of the loudness, with room for its label above the loudest 3 s."""
@@ -55,12 +54,13 @@ def deliver(
         path = context.workdir / "grid.json"
         path.write_text(json.dumps(grid, indent=1), encoding="utf-8")
         context.emit(ITEM, path, "sidecar", label="grid")
+    audio = context.published_path(ITEM, files[0].path.suffix)
     exports = write_exports(
         context.workdir,
         timeline,
         tracks,
         grid,
-        audio=published_path(context, files[0].path.suffix),
+        audio=audio,
         title=title,
         artist=params.tags.artist or "",
     )
@@ -72,7 +72,7 @@ def deliver(
         exports["loop"].write_text(json.dumps(_loop(timeline, grid), indent=1) + "\n", encoding="utf-8")
     if "reaper" in params.extras:
         exports["reaper"] = context.workdir / "mix.rpp"
-        write_project(exports["reaper"], timeline, tracks, grid)
+        write_project(exports["reaper"], timeline, tracks, grid, folder=audio.parent)
     for label, path in exports.items():
         context.emit(ITEM, path, "sidecar", label=label)
     _draw(context.workdir / "picture.png", timeline, columns, files[0], grid, title)
@@ -94,17 +94,6 @@ def deliver(
     for file in files[1:]:
         context.emit(ITEM, file.path, "rendition", **file.facts)
     context.emit(ITEM, files[0].path, **_facts(timeline, tracks, files[0], columns, plan))
-
-
-def published_path(context: Context, suffix: str) -> Path:
-    """Where the daemon will put the mix: what is made in ``<outbox>/.staging/<job>/...`` goes to ``<outbox>/<job>/``.
-
-    Run by hand it is not known where files go; only the name is right then.
-    """
-    name, parts = f"{context.job_name}_{context.step}_{ITEM}{suffix}", context.workdir.parts
-    if STAGING in parts:
-        return Path(*parts[: parts.index(STAGING)]) / context.job_id / name
-    return context.workdir / name
 
 
 def _say_licences(tracks: list[dict[str, Any]], context: Context) -> None:
@@ -144,14 +133,13 @@ def _draw(
     """The waveform in a colour for each source, transitions marked, loudness over time below."""
     moves = [(one["start_s"], one["end_s"], one["kind"]) for one in timeline.transitions()]
     reigns = timeline.reigns()
-    names = [clip.source.file.title for clip in timeline.clips]
     draw_columns(
         path,
         columns,
         timeline.sample_rate,
         beats_s=grid["beats_s"] if grid else (),
         downbeats_s=grid.get("downbeats_s", ()) if grid else (),
-        sections=[(*span, name) for name, span in zip(names, reigns, strict=True) if span[1] > span[0]],
+        sections=[(*span, name) for name, span in zip(timeline.titles, reigns, strict=True) if span[1] > span[0]],
         spans=moves,
         strips=_strips(file.measured.curve, file.measured.loudness.integrated_lufs) if file.measured else (),
         title=title,

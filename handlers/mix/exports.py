@@ -74,7 +74,7 @@ def write_exports(
     pieces = [clip.source.file for clip in timeline.played]
     write_concat(
         files["order"],
-        [(place_of(file), file.title) for file in pieces],
+        [(place_of(file, audio.parent), title) for file, title in zip(pieces, timeline.titles, strict=False)],
         remark="The order of this mix. Edit it and give it to a mix step: order: ./order.txt",
     )
     if grid:
@@ -93,9 +93,12 @@ def spans_of(tracks: Sequence[dict[str, Any]], duration_s: float) -> list[Chapte
     return [Chapter(first, last, track["label"]) for track, (first, last) in zip(tracks, pairwise(starts), strict=True)]
 
 
-def place_of(file: InputFile) -> str:
-    """Where a piece lies: seen from the folder that the mix is published in, or from the root."""
-    return file.published or str(file.path)
+def place_of(file: InputFile, folder: Path) -> str:
+    """Where a piece lies: seen from the folder that the mix is published in, or from the root.
+
+    Of a job with several seeds each has its folder, and pieces and mix lie in the same.
+    """
+    return file.published.removeprefix(f"{folder.name}/") or str(file.path)
 
 
 def add_cues(path: Path, spans: Sequence[Chapter], sample_rate: int) -> None:

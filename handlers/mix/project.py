@@ -14,15 +14,18 @@ from handlers.mix.timeline import Clip, Timeline
 
 
 def write_project(
-    path: Path, timeline: Timeline, tracks: Sequence[dict[str, Any]], grid: dict[str, Any] | None
+    path: Path, timeline: Timeline, tracks: Sequence[dict[str, Any]], grid: dict[str, Any] | None, *, folder: Path
 ) -> None:
-    """Write it. Echoes and sweeps become fades: Reaper has no such transition without a plug-in."""
+    """Write it, for the folder it will lie in. Echoes and sweeps become fades: Reaper has no such transition without a plug-in."""
     clips = timeline.played
     before = [Joint(), *(clip.joint for clip in clips[:-1])]
     duration_s = timeline.frames / timeline.sample_rate
     write_reaper(
         path,
-        [_item(clip, joint, timeline.sample_rate) for clip, joint in zip(clips, before, strict=True)],
+        [
+            _item(clip, joint, timeline.sample_rate, name=track["label"], path=place_of(clip.source.file, folder))
+            for clip, joint, track in zip(clips, before, tracks, strict=True)
+        ],
         sample_rate=timeline.sample_rate,
         tempi=_tempi(grid),
         meter=(meter_of(grid) if grid else 4, 4),
@@ -30,7 +33,7 @@ def write_project(
     )
 
 
-def _item(clip: Clip, before: Joint, rate: int) -> ReaperItem:
+def _item(clip: Clip, before: Joint, rate: int, *, name: str, path: str) -> ReaperItem:
     entering = before.match.entering if before.match else None
     first = entering[0] if entering else clip.body_at - clip.fade_in
     marks = []
@@ -41,8 +44,8 @@ def _item(clip: Clip, before: Joint, rate: int) -> ReaperItem:
         leaving = clip.joint.match.leaving
         marks += [(begin + time, source) for time, source in zip(clip.joint.match.target, leaving, strict=True)]
     return ReaperItem(
-        name=clip.source.file.title,
-        path=place_of(clip.source.file),
+        name=name,
+        path=path,
         start_s=max(0, clip.start) / rate,
         length_s=clip.frames / rate,
         offset_s=first / rate,

@@ -5,10 +5,12 @@ Positions and lengths in samples at the mix's rate.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -98,6 +100,17 @@ class Timeline:
         return list({c.source.file.path: c.source for c in self.clips if _form(c.source) != form}.values())
 
     @property
+    def titles(self) -> list[str]:
+        """What each clip is called: as its file is; where other files are called the same, with its folder, or a number."""
+        pieces = [(clip.source.file.path, clip.source.file.title) for clip in self.clips]
+        names = {piece: piece[1] for piece in pieces}
+        for name, shared in _shared(names).items():
+            names |= {(path, title): f"{path.parent.name}/{name}" for path, title in shared}
+        for name, shared in _shared(names).items():
+            names |= {piece: f"{name} ({number})" for number, piece in enumerate(shared, 1)}
+        return [names[piece] for piece in pieces]
+
+    @property
     def remarks(self) -> list[str]:
         """One sentence for every transition that is not as it was asked for."""
         return [
@@ -117,13 +130,13 @@ class Timeline:
         """`label`, `source`, `start_s`, `end_s` and `gain_db` of every piece; a crossfade belongs to both."""
         return [
             {
-                "label": clip.source.file.title,
+                "label": title,
                 "source": clip.source.file.label,
                 "start_s": round(clip.start / self.sample_rate, 6),
                 "end_s": round(clip.end / self.sample_rate, 6),
                 "gain_db": round(clip.gain_db, 2),
             }
-            for clip in self.played
+            for clip, title in zip(self.played, self.titles, strict=False)
         ]
 
     def transitions(self) -> list[dict[str, str | float]]:
@@ -194,6 +207,14 @@ def plan(
         start += frames - joint.frames
         fade_in, body_at = joint.frames, next_at
     return Timeline(tuple(_closed(clips) if loop else clips), rate, channels, loop)
+
+
+def _shared(names: dict[tuple[Path, str], str]) -> dict[str, list[tuple[Path, str]]]:
+    """Names that several pieces have, with these."""
+    found = defaultdict(list)
+    for piece, name in names.items():
+        found[name].append(piece)
+    return {name: pieces for name, pieces in found.items() if len(pieces) > 1}
 
 
 def _closed(clips: list[Clip]) -> list[Clip]:

@@ -126,3 +126,9 @@ def test_an_input_that_changes_while_it_is_read_fails_the_run(tmp_path: Path, mo
     monkeypatch.setattr("tests.probes.run", change)
     with pytest.raises(Invalid, match="was changed while this step read it"):
         stage.run.run(HANDLER)
+
+
+def test_a_run_knows_where_its_items_will_lie(tmp_path: Path) -> None:
+    one = Stage(tmp_path / "1", publishes={"folder": "/out/j", "step": "seed-7/s", "run": 3, "runs": 12})
+    assert one.run.published_path(1, ".flac") == Path("/out/j/seed-7/j_s_003-1.flac")
+    assert Stage(tmp_path / "2", publishes={"folder": "/out/j"}).run.published_path(2, ".wav") == Path("/out/j/j_s_2.wav")

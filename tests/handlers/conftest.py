@@ -52,6 +52,9 @@ class RecordingContext:
     warnings: list[str] = field(default_factory=list)
     cancel_checks: int = 0
 
+    def published_path(self, item: int, suffix: str) -> Path:
+        return self.workdir.parent / "published" / f"{self.job_name}_{self.step}_{item}{suffix}"
+
     def progress(self, phase: str, done: float, total: float | None = None, unit: str = "") -> None:
         assert phase in ("loading", "warming up", "working", "checking", "encoding"), f"unknown phase {phase!r}"
         assert total is None or 0 <= done <= total * 1.0001, f"progress {done} of {total}"

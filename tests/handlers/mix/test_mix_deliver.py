@@ -224,8 +224,27 @@ def test_opus_is_delivered_of_a_mix_of_another_rate(tmp_path: Path, mixed: Calla
 
 def test_rekordbox_is_told_where_the_mix_will_lie(tmp_path: Path, context_factory: Callable[..., Any]) -> None:
     context = context_factory({"a": beaten(tmp_path, "a", 120.0)}, step="mix")
-    context.workdir = tmp_path / "outbox" / ".staging" / context.job_id / "mix.001.1"
-    context.workdir.mkdir(parents=True)
     run(MixParams.model_validate({"order": ["a"], "formats": ["flac"]}), context)
     (track,) = RekordboxXml(file_of(context, "rekordbox")).get_tracks()
-    assert Path("/" + track.Location.lstrip("/")) == tmp_path / "outbox" / context.job_id / "test_mix_1.flac"
+    assert Path("/" + track.Location.lstrip("/")) == context.published_path(1, ".flac")
+    assert Path("/" + track.Location.lstrip("/")).name == "test_mix_1.flac"
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path, mixed: Callable[..., Any]) -> None:
+    pieces = []
+    for folder in ("beds", "peaks"):
+        path = tmp_path / folder / "take_1.wav"
+        path.parent.mkdir()
+        sf.write(path, tone(440, 3.0, 44_100).T, 44_100)
+        pieces.append(InputFile(path, str(path), "0" * 64))
+    context = mixed(*pieces, pieces[0], transition={"kind": "cut"})
+    labels = [track["label"] for track in context.delivered().facts["tracks"]]
+    assert labels == ["beds/take_1", "peaks/take_1", "beds/take_1"]
+
+
+def test_pieces_of_one_seed_are_found_beside_the_order(tmp_path: Path, mixed: Callable[..., Any]) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, tone(440, 3.0, 44_100).T, 44_100)
+    context = mixed(InputFile(path, "beds/1", "0" * 64, published="published/test_beds_1.wav"), extras=["reaper"])
+    assert "file 'test_beds_1.wav'" in file_of(context, "order").read_text()
+    assert '"published/' not in file_of(context, "reaper").read_text()

@@ -27,6 +27,7 @@ class Quiet:
     completed, job_name, emitted = {}, "test", None
     def __init__(self, workdir, inputs): self.workdir, self.inputs = workdir, inputs
     def progress(self, *amounts): pass
+    def published_path(self, item, suffix): return self.workdir / f"mix{suffix}"
     log = warn = check_cancelled = progress
     def log(self, *told, **facts): pass
     def emit(self, item, path, kind="primary", **facts): self.emitted = facts
