@@ -20,6 +20,8 @@ from handlers.contract import Invalid
 
 # libsndfile reads what is there of a WAV or AIFF cut short, and says so only in its log.
 _SHORT_CHUNK = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
+RATES_HZ, MOST_CHANNELS = range(1_000, 768_001), 64
+"""What recordings have; seventh-order ambisonics has 64 channels. A header that says more asks for gigabytes of filters."""
 _UNKNOWN_LENGTH = 0x7FFFF000
 """A program that writes to a pipe cannot know the length and puts the largest number there."""
 
@@ -175,6 +177,11 @@ def _open(path: Path) -> _Sequential:
 def _info(path: Path, file: sf.SoundFile) -> AudioInfo:
     if file.frames <= 0:
         raise Invalid(f"{path}: holds 0 frames of audio; replace it with a file that has sound in it")
+    if file.samplerate not in RATES_HZ or file.channels > MOST_CHANNELS:
+        raise Invalid(
+            f"{path}: has {file.channels} channels at {file.samplerate} Hz; up to {MOST_CHANNELS} channels at {RATES_HZ[0]} to "
+            f"{RATES_HZ[-1]} Hz are read: its header is damaged, or it is no recording"
+        )
     short = _SHORT_CHUNK.search(file.extra_info)
     if short and int(short[2]) < int(short[1]) < _UNKNOWN_LENGTH:
         raise Invalid(

@@ -150,13 +150,20 @@ def test_a_strangers_handler_that_raises_on_import_is_left_out_and_named(house: 
 HEADERS = """
 import resource, sys, time
 from pathlib import Path
+from handlers.archaeology import listening, recording
 from handlers.audio import files
 from handlers.contract import Invalid
+class Quiet:
+    def check_cancelled(self): pass
+    def progress(self, *done): pass
 have = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (have + (512 << 20),) * 2)
 for name in sys.argv[1:]:
     began = time.process_time()
     try:
+        recording.describe(name)
+        recording.verify(name, lambda: None)
+        listening.listen(name, ["loudness", "steadiness", "noisiness", "tempo"], Quiet())
         audio, rate = files.read(name)
         said = f"read {audio.shape} at {rate}"
     except Invalid as error:
@@ -185,7 +192,7 @@ def wav(rate: int, channels: int, data: bytes, claims: int | None = None, kind: 
 
 
 READ = {
-    "255-channels.wav": "read (255, 86) ",
+    "64-channels.wav": "read (64, 344) ",
     # What programs write that cannot know the length; what is there is read.
     "claims-2-gib.wav": "read (2, 11025) ",
     "claims-4-gib.wav": "read (2, 11025) ",
@@ -207,6 +214,9 @@ def test_a_recording_whose_header_lies_is_refused_in_words_and_within_limits(tmp
     (tmp_path / "claims-1-gib.wav").write_bytes(wav(44100, 2, silence, claims=1 << 30))
     (tmp_path / "no-rate.wav").write_bytes(wav(0, 2, silence))
     (tmp_path / "255-channels.wav").write_bytes(wav(44100, 255, silence))
+    (tmp_path / "64-channels.wav").write_bytes(wav(44100, 64, silence))
+    (tmp_path / "one-hertz.wav").write_bytes(wav(1, 2, silence))
+    (tmp_path / "two-gigahertz.wav").write_bytes(wav(0x7FFFFFFF, 2, silence))
     (tmp_path / "65535-channels.wav").write_bytes(wav(44100, 65535, silence))
     (tmp_path / "largest-rate.wav").write_bytes(wav(0xFFFFFFFF, 2, silence))
     (tmp_path / "nan.wav").write_bytes(wav(44100, 1, struct.pack("<f", float("nan")) * 1000, kind=3, bits=32))
@@ -225,7 +235,7 @@ def test_a_recording_whose_header_lies_is_refused_in_words_and_within_limits(tmp
 
 
 def test_no_name_becomes_a_formula_in_a_table(tmp_path: Path) -> None:
-    names = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "=cmd|'/c calc'!A1", "plain"]
+    names = ["=1+1", "+1+1", "＝1+1", "'=1+1", "-1+1", "@SUM(A1)", "\t=1", "=cmd|'/c calc'!A1", "plain"]
     catalogue.write(tmp_path / "table.csv", [{"id": name, "rel_path": name} for name in names], format="csv")
     with open(tmp_path / "table.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]

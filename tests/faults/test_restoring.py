@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections import Counter
@@ -15,6 +16,7 @@ from daemon.settings import locate
 from tests.conftest import PATIENCE_S, eventually
 from tests.faults.conftest import BreakableHouse, published_once
 from tests.faults.test_ledger_held import damage
+from tests.miners import ALL
 
 
 def made(house: BreakableHouse) -> Counter[str]:
@@ -148,3 +150,42 @@ def test_a_schedule_makes_up_for_nothing_that_came_due_before_a_restore(house: B
     copy.close()
     restore(locate(house.home), folder, datetime(2026, 11, 21, 3, 30, tzinfo=UTC))
     assert [row["since"] for row in house.rows("SELECT since FROM schedules")] == ["2026-11-21T03:30:00.000Z"]
+
+
+def test_a_job_over_rows_survives_a_kill_and_a_restore(house: BreakableHouse) -> None:
+    tracks, stamps = house.home / "tracks", house.home / "stamps"
+    tracks.mkdir()
+    for number in range(8):
+        (tracks / f"track{number}.txt").write_text(f"tone {number}")
+    house.configure(handlers=ALL, roots=[str(tracks)], lanes={"cpu": {"workers": 2}})
+    house.start()
+    folder = house.drophammer("backup").strip()
+    mine = {"do": "mine", "input": "each", "for_each": {"in": "files"}, "seconds": 0.1, "stamp": str(stamps)}
+    steps = {"files": {"do": "list", "root": str(tracks)}, "mine": mine, "all": {"do": "gather", "input": "mine"}}
+    house.drop("dig.yaml", {"name": "dig", "steps": steps})
+    done_runs = "SELECT each FROM runs WHERE state = 'done' AND row IS NOT NULL"
+    eventually(lambda: len(house.rows(done_runs)) >= 2, "some rows are mined")
+    house.kill()
+    finished, begun = {row["each"] for row in house.rows(done_runs)}, len(stamps.read_text().splitlines())
+    house.start()
+    job = house.ended("dig")
+    assert not finished & set(stamps.read_text().splitlines()[begun:]), "what was mined is not mined again"
+    assert published_once(house) == []
+    at_rest(house)
+    house.stop()
+    before = stamps.read_text()
+    house.drophammer("restore", folder)
+    house.start()
+    assert house.job("dig")["state"] == "done" and stamps.read_text() == before
+    house.drop("page.yaml", {"from": job["id"], "steps": {"all": {"do": "gather", "input": "from/mine"}}})
+    (page,) = Path(house.ended("page")["folder"]).glob("gathered.json")
+    told = json.loads(page.read_text())
+    assert [run["label"] for run in told] == [f"track{number}.txt" for number in range(8)]
+    assert all(run["ok"] and len(run["items"]) == 1 for run in told)
+    # The rows themselves are still in the published table, and can be gone over anew.
+    house.drop(
+        "again.yaml", {"from": job["id"], "steps": {"mine": {**mine, "for_each": {"in": "from/files", "start": 7}}}}
+    )
+    house.ended("again")
+    assert stamps.read_text().splitlines()[-1] == "track7.txt"
+    assert published_once(house) == []
