@@ -7,6 +7,7 @@ leaving piece's. The bass changes hands on a downbeat in the middle, so that two
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,50 +107,57 @@ def span_of(points: tuple[float, ...], sample_rate: int) -> tuple[int, int]:
 
 
 def overlap(
-    found: Match, leaving: np.ndarray, entering: np.ndarray, sample_rate: int, *, bass_swap: bool
-) -> np.ndarray:
-    """Play an overlap.
+    found: Match,
+    leaving: Callable[[], np.ndarray],
+    entering: Callable[[], np.ndarray],
+    sample_rate: int,
+    *,
+    bass_swap: bool,
+) -> Iterator[np.ndarray]:
+    """Play an overlap, block by block.
 
     Parameters
     ----------
     found
         From :func:`match`.
     leaving, entering
-        ``(channels, samples)``: each piece's :func:`span_of` its points.
+        Read each piece's :func:`span_of` its points, ``(channels, samples)``; called in turn, for a long overlap is a lot
+        of memory: never more than three of these lie in it.
     sample_rate
         Hz.
     bass_swap
         Below 180 Hz only one of the two is heard at a time.
 
-    Returns
-    -------
+    Yields
+    ------
     audio
-        ``(channels, found.frames)``. It continues the leaving piece, and the entering piece continues it, sample on
-        sample.
+        ``(channels, samples)``, `found.frames` in all. They continue the leaving piece, and the entering piece continues
+        them, sample on sample.
     """
-    out = onto(found.leaving, found, leaving, sample_rate)
-    into = onto(found.entering, found, entering, sample_rate)
     join = round(JOIN_S * sample_rate)
-    first = span_of(found.leaving, sample_rate)[0]
-    own = leaving[:, round(found.leaving[0]) - first :][:, :join]
     fade_out, fade_in = gains(join, "linear")
+    span = leaving()
+    out = onto(found.leaving, found, span, sample_rate)
+    own = span[:, round(found.leaving[0]) - span_of(found.leaving, sample_rate)[0] :][:, :join]
     out[:, :join] = own * fade_out + out[:, :join] * fade_in
-    first = span_of(found.entering, sample_rate)[0]
-    own = entering[:, : round(found.entering[-1]) - first][:, -join:]
+    del span, own
+    span = entering()
+    into = onto(found.entering, found, span, sample_rate)
+    own = span[:, : round(found.entering[-1]) - span_of(found.entering, sample_rate)[0]][:, -join:]
     into[:, -join:] = into[:, -join:] * fade_out + own * fade_in
-    mixed = np.empty_like(out)
+    del span, own
     for start in range(0, found.frames, BLOCK):
-        span = slice(start, min(start + BLOCK, found.frames))
-        down, up = gains(found.frames, start=start, count=span.stop - start)
-        mixed[:, span] = out[:, span] * down + into[:, span] * up
+        place = np.arange(start, min(start + BLOCK, found.frames))
+        block = slice(start, start + len(place))
+        down, up = gains(found.frames, start=start, count=len(place))
+        mixed = out[:, block] * down + into[:, block] * up
         if bass_swap:
             # The lows follow a curve of their own instead: what that is more or less than the other is added.
             swap = SWAP_BEATS * found.frames / (len(found.target) - 1)
-            place = np.arange(span.start, span.stop)
             handed = np.clip((place - found.swap + swap) / swap, 0.0, 1.0).astype(np.float32)
-            mixed[:, span] += _lows(out, span, sample_rate) * (1 - handed - down)
-            mixed[:, span] += _lows(into, span, sample_rate) * (handed - up)
-    return mixed
+            mixed += _lows(out, block, sample_rate) * (1 - handed - down)
+            mixed += _lows(into, block, sample_rate) * (handed - up)
+        yield mixed
 
 
 def onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -165,6 +173,5 @@ def onto(points: tuple[float, ...], found: Match, span: np.ndarray, sample_rate:
 
 def _lows(audio: np.ndarray, span: slice, sample_rate: int) -> np.ndarray:
     first = max(0, span.start - reach(sample_rate))
-    return lows(audio[:, first : span.stop + reach(sample_rate)], sample_rate)[:, span.start - first :][
-        :, : span.stop - span.start
-    ]
+    made = lows(audio[:, first : span.stop + reach(sample_rate)], sample_rate)[:, span.start - first :]
+    return made[:, : min(span.stop, audio.shape[1]) - span.start]

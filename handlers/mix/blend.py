@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from types import TracebackType
 from typing import Literal, Self
@@ -56,9 +57,7 @@ def blend(timeline: Timeline, *, depth: Depth = "float32") -> Iterator[np.ndarra
                 break
             if clip.joint.kind in _WHOLE:
                 current.close()
-                mixed = _WHOLE[clip.joint.kind](clip, entering, timeline, depth)
-                for start, count in _spans(clip.fade_out):
-                    yield mixed[:, start : start + count]
+                yield from _WHOLE[clip.joint.kind](clip, entering, timeline, depth)
                 current = Feed(entering, timeline, depth, entering.body_at)
                 continue
             following = Feed(entering, timeline, depth, entering.body_at - entering.fade_in)
@@ -96,32 +95,37 @@ def _gains(joint: Joint, start: int, count: int) -> tuple[np.ndarray, np.ndarray
     )
 
 
-def _matched(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
-    """The overlap of two pieces on common beats, whole: some bars, at most half a minute or so."""
-    found = leaving.joint.match
-    out = read_span(leaving, timeline, depth, *span_of(found.leaving, timeline.sample_rate))
-    into = read_span(entering, timeline, depth, *span_of(found.entering, timeline.sample_rate))
-    return overlap(found, out, into, timeline.sample_rate, bass_swap=leaving.joint.bass_swap)
+def _matched(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> Iterator[np.ndarray]:
+    """The overlap of two pieces on common beats."""
+    found, rate = leaving.joint.match, timeline.sample_rate
+    out = partial(read_span, leaving, timeline, depth, *span_of(found.leaving, rate))
+    into = partial(read_span, entering, timeline, depth, *span_of(found.entering, rate))
+    return overlap(found, out, into, rate, bass_swap=leaving.joint.bass_swap)
 
 
-def _echoed(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
+def _echoed(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> Iterator[np.ndarray]:
     rate, period, stop = timeline.sample_rate, leaving.joint.period, leaving.body_at + leaving.body
     before, after = span_before(period, rate), span_after(rate)
     out = read_span(leaving, timeline, depth, stop - before, stop + after)
     into = read_span(entering, timeline, depth, entering.body_at - entering.fade_in, entering.body_at)
-    return echo_out(out, into, period, rate)
+    return _in_blocks(echo_out(out, into, period, rate))
 
 
-def _swept(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> np.ndarray:
+def _swept(leaving: Clip, entering: Clip, timeline: Timeline, depth: Depth) -> Iterator[np.ndarray]:
     rate, stop, begin = timeline.sample_rate, leaving.body_at + leaving.body, entering.body_at - entering.fade_in
     around, frames = window(rate), leaving.fade_out
     out = read_span(leaving, timeline, depth, stop - around, stop + frames + around)
     into = read_span(entering, timeline, depth, begin - around, begin + frames + around)
-    return sweep(out, into, rate)
+    return _in_blocks(sweep(out, into, rate))
+
+
+def _in_blocks(audio: np.ndarray) -> Iterator[np.ndarray]:
+    for start, count in _spans(audio.shape[1]):
+        yield audio[:, start : start + count]
 
 
 _WHOLE = {"beatmatch": _matched, "echo_out": _echoed, "filter": _swept}
-"""Overlaps that are made in one go; the others are faded as they are read."""
+"""Overlaps that are made as a whole; the others are faded as they are read."""
 
 
 def read_span(clip: Clip, timeline: Timeline, depth: Depth, first: int, last: int) -> np.ndarray:

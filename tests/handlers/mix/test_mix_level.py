@@ -112,6 +112,15 @@ def test_a_lossy_file_is_written_once_more_and_not_twice(
     assert any("written once more" in message for _, message, _ in context.logged)
 
 
+def test_a_lossy_file_keeps_its_ceiling_also_where_its_loudness_is_out_of_reach(mix: Callable[..., Any]) -> None:
+    hits = noise(6, level_db=-8) * np.exp(-(np.arange(6 * RATE) % (RATE // 4)) / 3_000)
+    context = mix(hits.astype(np.float32), loudness=-11, formats=[{"ogg": {"quality": 3}}])
+    facts = context.delivered().facts
+    assert facts["true_peak_dbtp"] <= -1
+    # What is missing is said of the file as it is.
+    assert any(f"{facts['integrated_lufs']:.2f} LUFS instead of -11" in warning for warning in context.warnings)
+
+
 def test_a_loudness_needs_one_listening_where_little_is_limited() -> None:
     asked = []
 
