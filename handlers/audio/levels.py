@@ -22,7 +22,7 @@ NEAR = 0.7
 """Share of the largest peak from which on a sample is looked at: a sine between two such samples is at most 1 / NEAR."""
 SHORT_TERM = 30
 """Tenths of a second in a short-term window, EBU Tech 3341; its maximum is read as often."""
-_TAPS = 49
+_TAPS, _STRICT_TAPS = 49, 513
 _MODE = MeasurementMode.MODE_I | MeasurementMode.MODE_LRA | MeasurementMode.MODE_M | MeasurementMode.MODE_S
 
 
@@ -99,13 +99,22 @@ class TruePeak:
     """The largest value of the wave through the samples, ITU-R BS.1770-4 annex 2, of a recording fed in blocks.
 
     Oversampled four times below 96 kHz, twice below 192 kHz, and not above, by a Hann-windowed sinc of 49 taps.
+
+    Parameters
+    ----------
+    sample_rate
+        Hz.
+    strict
+        Eight times by 513 taps: finds what a longer filter finds in sounds that reach up to half the rate, where the
+        short one reads up to 0.8 dB less.
     """
 
-    def __init__(self, sample_rate: int) -> None:
-        factor = 4 if sample_rate < 96_000 else 2 if sample_rate < 192_000 else 1
-        places = np.arange(_TAPS) - (_TAPS - 1) / 2
-        taps = np.sinc(places / factor) * 0.5 * (1 - np.cos(2 * np.pi * np.arange(_TAPS) / (_TAPS - 1)))
-        length = -(-_TAPS // factor)
+    def __init__(self, sample_rate: int, *, strict: bool = False) -> None:
+        factor = 8 if strict else 4 if sample_rate < 96_000 else 2 if sample_rate < 192_000 else 1
+        count = _STRICT_TAPS if strict else _TAPS
+        places = np.arange(count) - (count - 1) / 2
+        taps = np.sinc(places / factor) * 0.5 * (1 - np.cos(2 * np.pi * np.arange(count) / (count - 1)))
+        length = -(-count // factor)
         # ``(length, phases)``: the newest sample meets the first tap, so each phase is turned around.
         self._phases = np.zeros((length, factor), np.float32)
         for tap, weight in enumerate(taps):
@@ -129,16 +138,27 @@ class TruePeak:
             return
         for channel in samples:
             # The wave's maximum lies beside a large sample, which is in the middle of the windows around it.
-            near = np.flatnonzero(np.abs(channel) >= NEAR * self.value)
-            if not len(near):
+            large = np.abs(channel) >= NEAR * self.value
+            if not large.any():
                 continue
+            near = large.copy()
+            near[1:] |= large[:-1]
+            near[:-1] |= large[1:]
             windows = np.lib.stride_tricks.sliding_window_view(channel, length)
-            starts = np.unique(near[:, None] - length // 2 + np.arange(-1, 2))
+            starts = np.flatnonzero(near) - length // 2
             starts = starts[(starts >= 0) & (starts < len(windows))]
             for start in range(0, len(starts), 1 << 16):
                 between = windows[starts[start : start + (1 << 16)]] @ self._phases
                 self.value = max(self.value, float(np.abs(between).max()))
         self._before = samples[:, -(length - 1) :]
+
+
+def find_true_peak(audio: np.ndarray, sample_rate: int) -> float:
+    """Return the true peak in dBTP of ``(channels, samples)`` with silence before and after; strictly, see above."""
+    peak = TruePeak(sample_rate, strict=True)
+    peak.feed(audio)
+    peak.feed(np.zeros((len(audio), _STRICT_TAPS), np.float32))
+    return _decibels(peak.value)
 
 
 def _decibels(amplitude: float) -> float:

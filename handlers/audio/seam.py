@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import fft
 
+from handlers.audio.timbre import mix_down
+
 MOST_JUMP, MOST_SLOPE = 2.0, 3.0
 MOST_FLUX_Z, FLUX_PERCENTILE = 4.0, 99.0
 ONSET_PERCENTILE = 99.9
@@ -86,10 +88,7 @@ def measure_seam(loop: np.ndarray, sample_rate: int, fade: int) -> Seam:
     )
     jump, slope = jump / _median(steps), slope / _median(bends)
 
-    mono = loop.mean(axis=0, dtype=np.float32)
-    # Where the channels cancel, one is heard for all.
-    if np.mean(mono**2) < 0.05 * np.mean(loop[0] ** 2):
-        mono = loop[0].astype(np.float32)
+    mono = mix_down(loop)[0]
     # Rolled so that the seam lies in the middle, where it is a place like any other.
     middle = len(mono) // 2
     power = _spectra(np.roll(mono, middle))

@@ -41,6 +41,14 @@ class Spectrogram:
         return np.add.reduceat(self.power, edges, axis=1)
 
 
+def mix_down(audio: np.ndarray) -> np.ndarray:
+    """Return ``(1, samples)``: the mean of the channels; where they cancel, the first alone."""
+    mono = audio.mean(axis=0, keepdims=True, dtype=np.float32)
+    if np.mean(mono**2) < 0.05 * np.mean(audio[0] ** 2):
+        return audio[:1].astype(np.float32)
+    return mono
+
+
 def analyse(audio: np.ndarray, sample_rate: int, *, loop: bool = False) -> Spectrogram:
     """Take Hann windows of about 46 ms, half overlapping; of a loop also those across its seam."""
     window = 2 ** max(6, round(np.log2(sample_rate * WINDOW_S)))

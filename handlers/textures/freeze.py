@@ -25,9 +25,9 @@ MOST_GAIN_DB = 12.0
 STEP_S = 0.01
 SMOOTH_HZ = 250.0
 """Over which the colour of hiss is smoothed: no tone is left in it."""
-OUTSIDE_DB = -16.0
-"""Level of hiss outside of its band: soft slopes, and 4 % of its energy."""
-GHOST = 0.1
+OUTSIDE_DB = -13.0
+"""Level of hiss outside of its band: soft slopes, and a twentieth of its energy."""
+GHOST = 0.12
 """Share of the recording's own tones under its hiss, by energy: one hears where it comes from."""
 FAINT_DB = -75.0
 """A band this far under the whole holds nothing of the recording but its rounding."""
@@ -113,6 +113,7 @@ def freeze_hiss(
     high_hz: float,
     tilt_db: float = 0.0,
     closeness: float = 1.0,
+    ghost_share: float = GHOST,
 ) -> tuple[np.ndarray, int]:
     """Let the highs of a moment stand as noise, with its colour but without its tones.
 
@@ -124,6 +125,8 @@ def freeze_hiss(
         Added from the band's lower to its upper end, so that hisses of one place differ.
     closeness
         To the moment's own colour: 1 as it is, 0 flat.
+    ghost_share
+        Of the moment's own tones under the hiss, by energy.
 
     Returns
     -------
@@ -158,7 +161,7 @@ def freeze_hiss(
     ghost = _spectra(moment, length, 1.0)
     ghost[:, (hertz < LOWEST_HZ * 2) | (hertz > low_hz)] = 0
     energy = float(np.mean(np.abs(ghost) ** 2))
-    spectra += ghost * np.float32(np.sqrt(GHOST * float(np.mean(np.abs(spectra) ** 2)) / max(energy, 1e-30)))
+    spectra += ghost * np.float32(np.sqrt(ghost_share * float(np.mean(np.abs(spectra) ** 2)) / max(energy, 1e-30)))
     spectra *= phases
     return fft.irfft(spectra, n=length, axis=1), octaves
 

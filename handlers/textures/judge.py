@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlers.audio.defects import count_flat_tops, measure_dc
-from handlers.audio.levels import TruePeak
+from handlers.audio.levels import find_true_peak
 from handlers.audio.motion import (
     measure_echo,
     measure_hit,
@@ -30,6 +30,7 @@ from handlers.audio.timbre import (
     measure_flatness,
     measure_share,
     measure_spread,
+    mix_down,
 )
 from handlers.textures.params import Kind
 
@@ -43,6 +44,8 @@ MOST_REPETITION = 0.5
 LEAST_SPREAD = 0.55
 HISS_FROM_HZ, HISS_TO_HZ = 4000.0, 16_000.0
 LEAST_SHARE, LEAST_FLATNESS, LEAST_FLATNESS_OF_ALL = 0.75, 0.15, 0.11
+LEAST_DIP_DB, MOST_STEP = -1.5, 1.7
+"""Of seams, where the measure's own limits are -2 and 2."""
 LEAST_FLICKER_DB = 12.0
 """Range of a flicker's levels, 20 ms each: less is a sound that stands."""
 LEAST_DISTANCE_DB = 0.5
@@ -78,12 +81,14 @@ def judge(
     if not np.isfinite(audio).all() or not np.any(audio):
         return Verdict({}, ["is silent or not a number"], np.zeros(1))
     loop = kind in ("pads", "clouds", "hiss")
-    spectrogram = analyse(audio, sample_rate, loop=loop)
+    # Noise is judged as it sounds from one speaker: there two channels may cancel their highs, and look less flat.
+    heard = mix_down(audio) if kind in ("hiss", "flickers") else audio
+    if kind == "flickers":  # Begins with a hit, which the first window would hide.
+        heard = np.pad(heard, ((0, 0), (round(0.05 * sample_rate), 0)))
+    spectrogram = analyse(heard, sample_rate, loop=loop)
     bands, mean_power = spectrogram.bands(), spectrogram.power.mean(axis=0, dtype=np.float64)
     colour = describe(bands.mean(axis=0))
-    peak = TruePeak(sample_rate)
-    peak.feed(audio)
-    true_peak_dbtp = 20 * math.log10(peak.value)
+    true_peak_dbtp = find_true_peak(audio, sample_rate)
     dc_dbfs = max(measure_dc(audio), -200.0)
     flat_tops = count_flat_tops(audio)
     measures: dict[str, object] = {"true_peak_dbtp": true_peak_dbtp, "dc_dbfs": dc_dbfs, "flat_tops": flat_tops}
@@ -103,6 +108,10 @@ def judge(
         seam = measure_seam(audio, sample_rate, fade)
         measures["seam"] = seam.facts()
         faults += seam.faults()
+        if seam.dip_db < LEAST_DIP_DB:
+            faults.append(f"dip {seam.dip_db:.2f} dB < {LEAST_DIP_DB:g} dB")
+        if max(seam.timbre, seam.level) > MOST_STEP:
+            faults.append(f"step {max(seam.timbre, seam.level):.2f} > {MOST_STEP:g}")
     for name, value, least, most in _of_kind(kind, audio, sample_rate, spectrogram, bands, mean_power):
         measures[name] = value
         if value < least:

@@ -138,11 +138,15 @@ def make_flicker(
     low_hz, high_hz = hiss_band(profile, sample_rate)
     material = keep_band(region, sample_rate, low_hz, high_hz)
     energy, whole = float(np.mean(material**2)), float(np.mean(region**2))
-    if attempt < 2 and energy > FAINT**2 * whole:
-        material = material + np.float32(np.sqrt(GHOST * energy / whole)) * region
+    # Between hits its own tones may be all there is: less of them each time.
+    ghost_share = GHOST / 4**attempt
+    if attempt < 3 and energy > FAINT**2 * whole:
+        material = material + np.float32(np.sqrt(ghost_share * energy / whole)) * region
         sound, spans = flicker(material, length, sample_rate, rng)
         return Made(sound, "grains", spans, {})
-    hiss, octaves = freeze_hiss(region, region.shape[1], sample_rate, rng, low_hz=low_hz, high_hz=high_hz)
+    hiss, octaves = freeze_hiss(
+        region, region.shape[1], sample_rate, rng, low_hz=low_hz, high_hz=high_hz, ghost_share=ghost_share
+    )
     sound, _ = flicker(hiss, length, sample_rate, rng)
     return Made(sound, "freeze", _all(region), {"octaves_up": octaves} if octaves else {})
 
