@@ -62,7 +62,9 @@ class House:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "DROPHAMMER_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
 
-    def start(self, *, wait: bool = True, **environment: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *, wait: bool = True, patience_s: float = PATIENCE_S, **environment: str
+    ) -> subprocess.Popen[bytes]:
         """Start the real daemon; returns when it is ready."""
         self.log = open(self.home / "daemon.log", "ab")  # noqa: SIM115
         self.process = subprocess.Popen(
@@ -87,7 +89,7 @@ class House:
                 except ControlError:
                     return False
 
-            eventually(ready, "the daemon is ready")
+            eventually(ready, "the daemon is ready", patience_s)
         return self.process
 
     def stop(self, number: int = signal.SIGTERM) -> int:

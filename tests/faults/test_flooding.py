@@ -58,7 +58,7 @@ def test_more_files_than_the_kernel_can_tell_of_are_all_accepted_once(house: Bre
     for number in range(AT_ONCE):
         (aside / f"running-{number}.yaml").write_text("do: wreck\n")
     began = time.monotonic()
-    house.start()
+    house.start(patience_s=300)
     for number in range(AT_ONCE):
         os.rename(aside / f"running-{number}.yaml", house.inbox / f"running-{number}.yaml")
     eventually(lambda: house.rows("SELECT count(*) FROM jobs")[0][0] >= STOPPED + AT_ONCE, "all are accepted", 300)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examination
 from hypothesis import strategies as st
 
@@ -257,7 +257,14 @@ def test_whatever_is_dropped_is_a_job_or_is_rejected_with_a_reason(running: Brea
     """Any name, any bytes, against the real intake: afterwards the daemon lives and the inbox is empty of job files."""
     inbox, numbers = os.fsencode(running.inbox), iter(range(10**6))
 
-    @examination(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    # Not made smaller when it fails: each try may wait for a minute, and the batch as it was says as much.
+    @examination(
+        max_examples=12,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
     @given(st.lists(st.tuples(NAMES, CONTENTS), min_size=5, max_size=25))
     def drop(batch: list[tuple[bytes, bytes]]) -> None:
         for name, content in batch:
@@ -267,7 +274,7 @@ def test_whatever_is_dropped_is_a_job_or_is_rejected_with_a_reason(running: Brea
             os.rename(part, inbox + b"/" + name)
         barrier = f"barrier-{next(numbers)}"
         running.drop(f"{barrier}.yaml", "do: wreck\n")
-        running.ended(barrier)
+        running.ended(barrier, patience_s=180)
         eventually(lambda: not [name for name in os.listdir(inbox) if name.endswith(b".yaml")], "all are set aside")
 
     drop()

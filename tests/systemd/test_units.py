@@ -72,6 +72,7 @@ def test_units_are_little_exposed(house: House, kind: str, configuration: str) -
     )
     exposure = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
     assert exposure is not None, done.stderr
+    print(f"{kind}, {configuration}: exposure {exposure[1]}")
     assert float(exposure[1]) < EXPOSURE_LIMIT
 
 
