@@ -7,7 +7,6 @@ transaction, commits, and only then acts. Nothing here takes long.
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import queue
@@ -62,6 +61,7 @@ from daemon.readiness import Readiness  # noqa: E402
 from daemon.recordings import IS_DEALT_WITH, Recordings  # noqa: E402
 from daemon.recovery import Recovery  # noqa: E402
 from daemon.reports import Reports  # noqa: E402
+from daemon.rollback import remember, restore  # noqa: E402
 from daemon.settings import SettingsError, load  # noqa: E402
 from daemon.settings_model import Settings  # noqa: E402
 from daemon.timetable import Timetable  # noqa: E402
@@ -183,7 +183,7 @@ class Service:
         """Handle a batch in one transaction, again and again until the ledger takes it."""
         durable = any(event.durable for event in batch)
         while True:
-            remembered = self._remember()
+            remembered = remember(self)
             try:
                 with self.core.ledger.transaction(durable=durable):
                     for event in batch:
@@ -194,37 +194,13 @@ class Service:
                 break
             except sqlite3.OperationalError as error:
                 # The disk is full, or another program holds the file. Nothing was written, so nothing has happened yet.
-                self._restore(remembered)
+                restore(self, remembered)
                 log.error(
                     "the ledger cannot be written; everything waits", error=str(error), file=str(self.core.ledger.path)
                 )
                 self._beat(f"waiting: the ledger cannot be written: {error}")
                 time.sleep(LEDGER_PAUSE_S)
         self._act()
-
-    def _remember(self) -> Any:
-        workers = [
-            (worker, dict(vars(worker), work=dict(worker.work)))
-            for lane in self.core.lanes.values()
-            for worker in lane.workers.values()
-        ]
-        publication, core = self.publication, self.core
-        publishing = list(publication.renames), copy.copy(publication.try_again), core.obstacle
-        return (
-            workers,
-            self.intake.number,
-            publishing,
-            (core.draining, self.drain_until),
-            copy.copy(self.timetable.since),
-        )
-
-    def _restore(self, remembered: Any) -> None:
-        publication, core = self.publication, self.core
-        workers, self.intake.number, publishing, (core.draining, self.drain_until), self.timetable.since = remembered
-        publication.renames, publication.try_again, core.obstacle = publishing
-        for worker, state in workers:
-            vars(worker).update(state)
-        self.core.acts.clear()
 
     def _act(self) -> None:
         acts, self.core.acts = self.core.acts, []
