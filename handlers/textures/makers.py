@@ -126,6 +126,7 @@ def make_hiss(
     hiss, octaves = freeze_hiss(
         region, length, sample_rate, rng, low_hz=low_hz, high_hz=high_hz,
         tilt_db=TILTS_DB[(number - 1 + 3 * attempt) % len(TILTS_DB)], closeness=(0.8, 0.6, 0.4, 0.2)[min(attempt, 3)],
+        ghost_share=GHOST / 2**attempt,
     )  # fmt: skip
     hiss = begin_well(even(hiss, sample_rate, FASTEST_S / 2), sample_rate)
     return Made(hiss, "freeze", _all(region), {"octaves_up": octaves} if octaves else {})
