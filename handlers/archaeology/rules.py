@@ -73,10 +73,13 @@ def merge(rules: Wishes, params: SelectParams) -> Wishes:
     """
     own = {key: getattr(params, key) for key in Wishes.model_fields if getattr(params, key) is not None}
     both = {key: getattr(rules, key) for key in Wishes.model_fields} | own
-    try:
-        return Wishes(**both)
-    except ValidationError as error:
-        raise ValueError(f"with rules {params.rules}: {explain(error, Wishes)}") from error
+    low, high = both["min_duration"], both["max_duration"]
+    if low is not None and high is not None and low > high:
+        other = "max_duration" if "min_duration" in own else "min_duration"
+        raise ValueError(
+            f"with rules {params.rules}: min_duration ({low:g} s) is over max_duration ({high:g} s): name {other} as well"
+        )
+    return Wishes(**both)
 
 
 def judge(row: Mapping[str, Any], wishes: Wishes) -> Verdict:
