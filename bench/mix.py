@@ -187,6 +187,8 @@ def bench_loudness(folder: Path, mixed: Path, normalize: str | None, ffmpeg: str
             row = f"{text:34s} {found['cpu_s']:6.2f} s CPU, with the start {found['total_s']:.2f} s"
             say(row, None if peer is None or len(some) > 1 else found["total_s"] <= peer / 5)
             for delivered in sorted((folder / f"loud{len(some)}").glob("mix.*")):
+                if delivered.suffix not in (".wav", ".mp3", ".ogg"):
+                    continue
                 lufs, peak = loudness_of(delivered)
                 kept = abs(lufs + 14) <= 0.1 and peak <= -1
                 say(f"    {delivered.name:30s} {lufs:16.2f} LUFS {peak:6.2f} dBTP", kept)
