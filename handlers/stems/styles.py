@@ -6,9 +6,8 @@ style is named ``family/style``: ``industrial/bed``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from handlers.audio.yaml_files import UniqueKeys, nearest
 from handlers.stems.theory import Scale, parse_key
 
 Part = Literal[
@@ -167,26 +167,6 @@ def read_family(path: Path) -> Family:
         raise StyleError(f"{path.name}: is not YAML: {error}") from error
     except ValidationError as error:
         raise StyleError("; ".join(f"{path.name}: {_explain(entry)}" for entry in error.errors())) from error
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key written twice: the second would win without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key has to be one word", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def nearest(word: str, words: list[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the word most like it, or nothing."""
-    close = get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _unknown(folder: Path, name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from handlers.stems.styles import UniqueKeys, nearest, until_changed
+from handlers.audio.yaml_files import UniqueKeys, nearest
+from handlers.stems.styles import until_changed
 
 
 class ModelsError(ValueError):
