@@ -2,7 +2,8 @@
 
 Unlike the instrument's stems they have chord progressions that people use, fills and one-bar breaks that are no new
 section, odd lengths, noise, echo and tuning; unlike :mod:`training.beats.music` they know their key and form.
-Half follow the form of dance tracks (intro, build, drop, breakdown, outro), half that of songs (A A B A B C B).
+Half follow the form of dance tracks (intro, build, drop, breakdown, outro), half that of songs (A A B A B C B). On
+request they are tunes, whose parts differ in chords and melody and hardly in sound, as in the music of games.
 """
 
 from __future__ import annotations
@@ -65,16 +66,26 @@ class Arrangement:
     """Whether `labels` are words such as ``drop``."""
 
 
-def arrange(seed: int) -> Arrangement:
-    """Make the song of a seed."""
-    rng = np.random.default_rng([71_993, seed])
+def arrange(seed: int, *, tune: bool = False, turn: int = 0) -> Arrangement:
+    """Make the song of a seed.
+
+    Parameters
+    ----------
+    seed
+        Decides everything that is not given.
+    tune
+        Whether its parts differ in chords and melody and hardly in sound.
+    turn
+        The chord of its loops that they begin with, 0 to 3; with 0 that is mostly the tonic's.
+    """
+    rng = np.random.default_rng([71_993, seed, 1] if tune else [71_993, seed])
     genre = str(
         rng.choice([name for name, feel in GENRES.items() if feel.meter == "4/4" and name not in ("none", "odd")])
     )
     feel = GENRES[genre]
     tempo = float(rng.uniform(*feel.tempo))
     mode, tonic = str(rng.choice(("minor", "minor", "major"))), int(rng.integers(12))
-    is_track = bool(rng.random() < 0.5)
+    is_track = bool(rng.random() < 0.5) and not tune
     labels = TRACKS[rng.integers(len(TRACKS))] if is_track else tuple(SONGS[rng.integers(len(SONGS))])
     unit = int(rng.choice((4, 8, 8)))
     size = {
@@ -85,8 +96,8 @@ def arrange(seed: int) -> Arrangement:
     beat = 60 / tempo * RATE
     starts = np.concatenate([[0], np.cumsum(bars)])
     sound = np.zeros(round(starts[-1] * 4 * beat) + 2 * RATE)
-    players = _Players(rng, genre, feel.steps, beat, tonic, SCALES[mode], mode)
-    casts = _casts(rng, labels, is_track)
+    players = _Players(rng, genre, feel.steps, beat, tonic, SCALES[mode], mode, tune, turn)
+    casts = _band(rng, labels) if tune else _casts(rng, labels, is_track)
     for label, first, count in zip(labels, starts[:-1], bars, strict=True):
         players.play(sound, label, casts[label], int(first), count)
     sound = finish(rng, sound.astype(np.float32), 60 / tempo)
@@ -123,12 +134,34 @@ def _casts(rng: Rng, labels: tuple[str, ...], is_track: bool) -> dict[str, set[s
     return casts
 
 
+def _band(rng: Rng, labels: tuple[str, ...]) -> dict[str, set[str]]:
+    """One band for all parts of a tune; now and then a part is without one of it."""
+    band = {part for part in ("kick", "snare", "hat", "pad", "arp", "chord") if rng.random() < 0.7} | {"bass", "lead"}
+    return {
+        label: band - ({str(rng.choice(sorted(band - {"lead"})))} if rng.random() < 0.3 else set())
+        for label in dict.fromkeys(labels)
+    }
+
+
 class _Players:
     """The instruments of a song and what they play."""
 
     def __init__(
-        self, rng: Rng, genre: str, per_beat: int, beat: float, tonic: int, scale: tuple[int, ...], mode: str
+        self,
+        rng: Rng,
+        genre: str,
+        per_beat: int,
+        beat: float,
+        tonic: int,
+        scale: tuple[int, ...],
+        mode: str,
+        tune: bool,
+        turn: int,
     ) -> None:
+        self._turn = turn
+        self._tune_bars = 4 if tune else 2
+        self._own = 1.0 if tune else 0.4
+        """How likely a part of a song has chords of its own."""
         self._rng, self._beat, self._per_beat, self._steps = rng, beat, per_beat, 4 * per_beat
         self._tonic, self._scale, self._mode = tonic, scale, mode
         self._drums = dict(zip(("kick", "snare", "hat"), draw_drums(genre, rng, self._steps), strict=True))
@@ -147,17 +180,17 @@ class _Players:
             # Chords of its own for a part of a song now and then.
             own = (
                 PROGRESSIONS[self._mode][rng.integers(len(PROGRESSIONS[self._mode]))]
-                if len(label) == 1 and rng.random() < 0.4
+                if len(label) == 1 and rng.random() < self._own
                 else self._loop
             )
-            self._tunes[label] = (own, rng.integers(0, 8, (2, self._steps)))
+            self._tunes[label] = (own, rng.integers(0, 8, (self._tune_bars, self._steps)))
         loop, tune = self._tunes[label]
         broken = int(rng.integers(1, bars)) if bars > 4 and rng.random() < 0.3 else -1
         for bar in range(bars):
-            chord = loop[(bar // self._chord_bars) % len(loop)]
+            chord = loop[(bar // self._chord_bars + self._turn) % len(loop)]
             out = {"kick", "snare"} if bar == broken or (bar == bars - 1 and rng.random() < 0.4) else set()
             for part in cast - out - {"roll", "riser"}:
-                self._bar(sound, part, (first + bar) * 4.0, chord, tune[bar % 2])
+                self._bar(sound, part, (first + bar) * 4.0, chord, tune[bar % self._tune_bars])
             if "roll" in cast:
                 for step in range(0, self._steps, 4 if bar < bars / 2 else 2 if bar < bars - 1 else 1):
                     self._put(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from scipy.optimize import linear_sum_assignment
 
 from bench.arrangements import NAMES, Arrangement, arrange
 from bench.trackers import run_peer
 from handlers.audio.grid.features import FeatureStream
 from handlers.audio.grid.labels import Section, find_sections
 from handlers.audio.grid.pitches import Pitches
+from handlers.audio.grid.repeats import bare
 from handlers.audio.resample import resample
 from handlers.beats.analyze import analyse
 from handlers.stems.instrument.render import render
@@ -39,7 +42,13 @@ def parts(count: int) -> dict[str, list[Arrangement]]:
                 np.array(stem.grid["downbeats_s"]), True,
             )
         )  # fmt: skip
-    return {"arranged songs": [arrange(FIRST_SEED + number) for number in range(count)], "instrument's stems": stems}
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    return {
+        "arranged songs": [arrange(seed) for seed in seeds],
+        "tunes, parts differ in notes": [arrange(seed, tune=True) for seed in seeds],
+        "songs whose loops begin off the tonic": [arrange(seed, turn=1 + seed % 3) for seed in seeds],
+        "instrument's stems": stems,
+    }
 
 
 def hear_parts(pieces: list[Arrangement], pythons: list[str]) -> None:
@@ -61,10 +70,11 @@ def hear_parts(pieces: list[Arrangement], pythons: list[str]) -> None:
                 share.append(agreement(piece, found.sections))
             moved.append(follows(piece, audio, rng))
         f_half, f_three, key = np.mean(rows, axis=0)
-        right, known = np.sum(share, axis=0)
+        right, known = np.sum(share, axis=0) if share else (0, 1)
+        words, letters = np.nanmean(moved, axis=0)
         print(
             f"  sections F {f_half:.3f} at 0.5 s, {f_three:.3f} at 3 s; labels right {right / known:.3f} of the time; "
-            f"shuffled, labels follow their sound for {np.nanmean(moved):.3f} of it; key exact {key:.3f}"
+            f"shuffled, words follow their sound for {words:.3f} of it, letters for {letters:.3f}; key exact {key:.3f}"
         )
         try:
             keys = [found[0] for found, _ in run_peer(pythons, "essentia-key", paths)]
@@ -93,38 +103,45 @@ def agreement(piece: Arrangement, sections: list[Section]) -> tuple[int, int]:
     return sum(a == b for a, b in pairs), sum(a in LABELS for a, _ in pairs)
 
 
-def follows(piece: Arrangement, audio: np.ndarray, rng: np.random.Generator) -> float:
-    """Share of the time that a label follows its sound when the piece's sections change places.
+def follows(piece: Arrangement, audio: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """Shares of the bars whose word, and whose letter, follows its sound when the piece's sections change places.
 
     What stands first or last may become an intro or an outro, and what stood there may become something else; that is
-    what these words mean, so such time is not counted.
+    what these words mean, so such time is not counted. Letters follow up to renaming.
     """
+    shuffled, downbeats_s, moved_s = shuffle(piece, audio, rng)
+    before, after = label_of(audio, piece.downbeats_s), label_of(shuffled, downbeats_s)
+    middle_s = float(np.median(np.diff(piece.downbeats_s))) / 2
+    pairs = [(before(old_s + middle_s), after(new_s + middle_s)) for old_s, new_s in moved_s]
+    words = [one.label == other.label for one, other in pairs if {one.label, other.label} <= set(LABELS[1:-1])]
+    counts = Counter((bare(one.letter), bare(other.letter)) for one, other in pairs)
+    olds, news = (sorted({pair[side] for pair in counts}) for side in (0, 1))
+    table = np.array([[counts[old, new] for new in news] for old in olds])
+    same = table[linear_sum_assignment(-table)].sum() / table.sum()
+    return float(np.mean(words)) if words else np.nan, float(same)
+
+
+def shuffle(
+    piece: Arrangement, audio: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float]]]:
+    """Let the sections of a piece change places: the audio, its downbeats, and where each bar was and is (seconds)."""
     edges = [*np.round(piece.starts_s * RATE).astype(int), audio.shape[1]]
-    order = rng.permutation(len(edges) - 1)
     bar_s = float(np.median(np.diff(piece.downbeats_s)))
-    shuffled = np.concatenate([audio[:, edges[place] : edges[place + 1]] for place in order], axis=1)
-    at = np.concatenate([[0], np.cumsum([edges[place + 1] - edges[place] for place in order])])
-    downbeats_s = []
-    for place, start in zip(order, at[:-1], strict=True):
-        first, last = edges[place] / RATE - 0.01, edges[place + 1] / RATE - bar_s / 2
-        inside = piece.downbeats_s[(piece.downbeats_s >= first) & (piece.downbeats_s < last)]
-        downbeats_s += [*(inside + (start - edges[place]) / RATE)]
-    before = label_of(audio, piece.downbeats_s)
-    after = label_of(shuffled, np.array(downbeats_s))
-    same = []
-    for place, start in zip(order, at[:-1], strict=True):
-        for moment in np.arange(bar_s / 2, (edges[place + 1] - edges[place]) / RATE, bar_s):
-            pair = {before(edges[place] / RATE + moment), after(start / RATE + moment)}
-            if pair <= {"drop", "build", "breakdown"}:
-                same.append(len(pair) == 1)
-    return float(np.mean(same)) if same else np.nan
+    parts, moved_s, at = [], [], 0
+    for place in rng.permutation(len(edges) - 1):
+        first, last = edges[place], edges[place + 1]
+        inside = (piece.downbeats_s >= first / RATE - 0.01) & (piece.downbeats_s < last / RATE - bar_s / 2)
+        moved_s += [(float(old_s), float(old_s + (at - first) / RATE)) for old_s in piece.downbeats_s[inside]]
+        parts.append(audio[:, first:last])
+        at += last - first
+    return np.concatenate(parts, axis=1), np.array([new_s for _, new_s in moved_s]), moved_s
 
 
-def label_of(audio: np.ndarray, downbeats_s: np.ndarray) -> Callable[[float], str]:
-    """The label at a moment, downbeats being known."""
+def label_of(audio: np.ndarray, downbeats_s: np.ndarray) -> Callable[[float], Section]:
+    """The section at a moment, downbeats being known."""
     features, pitches = FeatureStream(RATE), Pitches(RATE)
     features.feed(audio)
     pitches.feed(audio)
     found = find_sections(features.finish(), pitches.finish(), downbeats_s, audio.shape[1] / RATE)
     starts_s = [one.start_s for one in found]
-    return lambda moment_s: found[max(0, int(np.searchsorted(starts_s, moment_s, side="right")) - 1)].label
+    return lambda moment_s: found[max(0, int(np.searchsorted(starts_s, moment_s, side="right")) - 1)]

@@ -19,7 +19,13 @@ PROGRESSION = (0, 3, 4, 0)
 
 
 def block(
-    parts: Sequence[str], bars: int = 8, *, tonic: int = 9, scale: Sequence[int] = MINOR, tuning_cents: float = 0.0
+    parts: Sequence[str],
+    bars: int = 8,
+    *,
+    tonic: int = 9,
+    scale: Sequence[int] = MINOR,
+    tuning_cents: float = 0.0,
+    progression: Sequence[int] = PROGRESSION,
 ) -> np.ndarray:
     """Bars in which `parts` play: `drums`, `hats`, `bass`, `chords`, `riser`."""
     sound = np.zeros(bars * BAR)
@@ -28,7 +34,7 @@ def block(
     noise = rng.standard_normal(BAR)
     for bar in range(bars):
         here = sound[bar * BAR : (bar + 1) * BAR]
-        degree = PROGRESSION[bar % 4]
+        degree = progression[bar % len(progression)]
         if "chords" in parts:
             for third in (degree, degree + 2, degree + 4):
                 here += 0.05 * _note(48 + tonic + 12 * (third // 7) + scale[third % 7], BAR, 4, tuning_cents)

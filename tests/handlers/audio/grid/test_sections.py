@@ -12,7 +12,7 @@ from handlers.audio.grid.labels import Section, _join_loops, find_sections, name
 from handlers.audio.grid.pitches import Pitches
 from handlers.audio.grid.sections import bar_edges, cut
 from tests.fixtures.sound import noise, tone
-from tests.handlers.audio.grid.songs import BAR_S, SAMPLE_RATE, block, piece
+from tests.handlers.audio.grid.songs import BAR, BAR_S, SAMPLE_RATE, block, piece
 
 ARRANGEMENT = {
     "intro": ["chords"],
@@ -71,9 +71,50 @@ def test_shuffled_blocks_take_their_letters_along(order: tuple[str, ...]) -> Non
 
 
 def test_a_small_change_is_a_variation() -> None:
-    centres = [np.zeros(5), np.full(5, 0.5), np.full(5, 3.0), np.zeros(5) + 0.1, np.full(5, 0.5)]
-    assert name_repeats(centres) == ["A", "A'", "B", "A", "A'"]
-    assert name_repeats([np.full(1, 10.0 * number) for number in range(28)])[24:] == ["Y", "Z", "AA", "AB"]
+    places = np.array([0.0, 1.0, 6.0, 0.1, 1.0])
+    assert name_repeats(np.abs(places[:, None] - places)) == ["A", "A'", "B", "A", "A'"]
+    places = 10.0 * np.arange(28)
+    assert name_repeats(np.abs(places[:, None] - places))[24:] == ["Y", "Z", "AA", "AB"]
+
+
+TUNES = {"X": (0, 3, 4, 0), "Y": (5, 1, 6, 2)}
+
+
+@pytest.mark.parametrize("order", ["XYXY", "YXYX", "XXYX", "YXXY"])
+def test_parts_that_differ_in_their_chords_alone_are_told_apart(order: str) -> None:
+    found = _sections(*piece([block(["drums", "bass", "chords"], progression=TUNES[name]) for name in order]))
+    # One part twice is one section or two.
+    heard = "".join(one.letter * (one.bars // 8) for one in found)
+    renamed = dict(zip(order, heard, strict=True))
+    assert "".join(renamed[name] for name in order) == heard
+    assert len(set(heard)) == len(set(order))
+
+
+@pytest.mark.parametrize("bar", [3, 9, 12])
+def test_a_bar_without_drums_is_no_section(bar: int) -> None:
+    audio, downbeats_s = piece([block(["drums", "bass", "chords"], 16), block(["chords"])])
+    audio[:, bar * BAR : (bar + 1) * BAR] = block(["chords"], 16)[:, bar * BAR : (bar + 1) * BAR]
+    assert _starts(_sections(audio, downbeats_s)) == [0, 16]
+
+
+def test_an_end_like_nothing_between_is_an_outro_however_full() -> None:
+    full, other = block(["drums", "bass", "chords"]), block(["drums", "bass"])
+    breakdown = block(["chords"])
+    found = _sections(*piece([other, full, breakdown, full, other]))
+    assert [one.label for one in found] == ["intro", "drop", "breakdown", "drop", "outro"]
+    found = _sections(*piece([breakdown, full, breakdown, full]))
+    assert [one.label for one in found] == ["intro", "drop", "breakdown", "drop"]
+
+
+def test_highs_that_open_up_to_what_follows_are_no_build_and_a_riser_is() -> None:
+    drop, quiet = block(["drums", "bass", "chords"]), block(["chords"])
+    riser = block(["chords", "riser"])
+    opening = quiet.copy()
+    hats = block(["hats"])
+    opening += hats * np.linspace(0.05, 0.7, hats.shape[1], dtype=np.float32)
+    for middle, label in ((opening, "breakdown"), (riser, "build")):
+        found = _sections(*piece([drop, quiet, drop, middle, drop]))
+        assert [one.label for one in found][3] == label
 
 
 def test_what_never_changes_is_one_section_named_by_its_letter() -> None:
