@@ -17,7 +17,7 @@ from handlers.audio.columns import Columns
 from handlers.audio.grid.character import Measures, describe_mood, measure_character
 from handlers.audio.grid.features import FeatureStream
 from handlers.audio.grid.key import KeyFound, find_key
-from handlers.audio.grid.labels import Section, bars_of, name_sections
+from handlers.audio.grid.labels import Section, bars_of, name_sections, phrases_of
 from handlers.audio.grid.model import Grid
 from handlers.audio.grid.pitches import Pitches
 from handlers.audio.grid.track import find_grid_in
@@ -103,9 +103,9 @@ def analyse(
         range_lu=loudness.range_lu,
     )
     pulse(FOUND)
-    return Analysis(
-        info, columns, grid, name_sections(bars), find_key(notes), measures, describe_mood(measures), loudness, curve
-    )
+    sections = name_sections(bars)
+    key = find_key(notes, phrases_of(bars, sections) if grid.has_beat else ())
+    return Analysis(info, columns, grid, sections, key, measures, describe_mood(measures), loudness, curve)
 
 
 def run(params: BeatsParams, context: Context) -> None:

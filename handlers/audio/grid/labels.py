@@ -21,6 +21,7 @@ from handlers.audio.grid.sections import Bars, bar_edges, centre, cut, describe_
 ENERGY_RANGE_DB = 30.0
 FILL_BARS = 2
 """What is no longer than this is a fill or a break of the section before it."""
+PHRASE_BARS = 8
 LOOP_TURNS, LOOP_BARS = (2, 3, 4), 4
 """How many stretches may take turns in a loop, and the bars that each has at most."""
 
@@ -96,6 +97,12 @@ def name_sections(bars: Bars) -> list[Section]:
         )
         for start, end, label, letter in zip(edges[:-1], edges[1:], labels, letters, strict=True)
     ]
+
+
+def phrases_of(bars: Bars, sections: Sequence[Section]) -> list[tuple[float, float]]:
+    """Start and end in seconds of the first bar of every phrase of 8 bars, counted from where sections begin."""
+    firsts = [bar for one in sections for bar in range(one.first_bar, one.first_bar + one.bars, PHRASE_BARS)]
+    return [(float(bars.edges_s[bar]), float(bars.edges_s[bar + 1])) for bar in firsts]
 
 
 def _letters(bars: Bars, edges: Sequence[int], repeats: Repeats) -> list[str]:

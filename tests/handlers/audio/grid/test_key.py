@@ -8,7 +8,7 @@ import pytest
 from handlers.audio.grid.key import NAMES, KeyFound, find_key
 from handlers.audio.grid.pitches import RATE, SEMITONES, Notes, Pitches
 from tests.fixtures.sound import noise, tone
-from tests.handlers.audio.grid.songs import MAJOR, MINOR, SAMPLE_RATE, block
+from tests.handlers.audio.grid.songs import BAR_S, MAJOR, MINOR, SAMPLE_RATE, block
 
 
 def _notes(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> Notes:
@@ -28,6 +28,20 @@ def test_the_key_of_chords_and_bass_is_found(tonic: int, scale: tuple[int, ...],
     # A just third, which is what a fifth partial is, lies 14 cents under a tuned one.
     assert found.tuning_cents == pytest.approx(tuning_cents, abs=10)
     assert found.confidence > 0.5 and found.runner_up != found.name
+
+
+@pytest.mark.parametrize(("first_bar", "key"), [(0, "A minor"), (2, "C major")])
+def test_of_two_relatives_the_one_that_phrases_begin_with_is_the_key(first_bar: int, key: str) -> None:
+    # Am F C G, which is C G Am F when it begins two bars later.
+    notes = _notes(block(["bass", "chords"], 16, progression=(0, 5, 2, 6)))
+    found = find_key(notes, [(BAR_S * bar, BAR_S * (bar + 1)) for bar in range(first_bar, 16, 8)])
+    assert found is not None and found.name == key
+
+
+def test_phrases_that_lie_outside_or_are_silent_do_no_harm() -> None:
+    notes = _notes(np.pad(block(["bass", "chords"]), ((0, 0), (0, 5 * SAMPLE_RATE))))
+    plain, told = find_key(notes), find_key(notes, [(19.0, 20.5), (100.0, 102.0)])
+    assert plain is not None and told is not None and told.name == plain.name
 
 
 @pytest.mark.parametrize(("midi", "name"), [(28, "E"), (33, "A"), (57, "A"), (69, "A"), (94, "Bb")])
