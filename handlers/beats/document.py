@@ -43,6 +43,21 @@ EXPORTS = """
 `rekordbox`, `midi`, `csv` and `click` need a beat; where there is none they are left out, with a warning.
 """
 
+NO_MUSIC = """
+## What is no music, or can hardly be read
+
+| input | answer |
+|---|---|
+| silence, DC, dither | no beat (`tempo: null`, no beats, `beat_confidence` says how sure that is), no onsets, no key, one section |
+| noise | no beat, no key, an onset every few seconds at most, one section |
+| a lone click, two clicks, less than 2 s | no beat and no key; the clicks are the onsets |
+| a drone, of hours too | no beat; a key where a pitch stands out; sections where its sound changes, on windows of 2 s (`first_bar: null`); its beginning is an onset, slow swells are none. Tones that beat against each other under 20 times a second may be told as onsets: they are heard as such |
+| a stated `tempo` where there is no beat | no beat, with a warning |
+| 1 to 192 kHz and more, any number of channels | as any other: all is heard at 22.05 kHz in mono. Under 1 kHz the job fails |
+| NaN or infinity | the job fails and says where the first one is |
+| damaged, truncated, empty, no audio | the job fails and says what is wrong with the file; nothing is delivered |
+"""
+
 MOOD = """
 ## Words for the mood
 
@@ -59,7 +74,7 @@ def page() -> str:
     parts = [HEAD, "\n## Keys\n", *_table(described)]
     for name, definition in described["$defs"].items():  # type: ignore[union-attr]
         parts += [f"\n### {name}\n\n{definition.get('description', '')}\n", *_table(definition)]
-    parts += [EXPORTS, MOOD, *(f"| {word.word} | {word.rule} |\n" for word in WORDS)]
+    parts += [EXPORTS, NO_MUSIC, MOOD, *(f"| {word.word} | {word.rule} |\n" for word in WORDS)]
     return "".join(parts)
 
 

@@ -16,7 +16,15 @@ from handlers.audio.grid.features import Features
 from handlers.audio.grid.functions import RISE_DB, name_functions, quarters
 from handlers.audio.grid.pitches import Notes
 from handlers.audio.grid.repeats import Repeats, bare, name_repeats, tell_apart
-from handlers.audio.grid.sections import Bars, bar_edges, centre, cut, describe_bars, first_sound_s
+from handlers.audio.grid.sections import (
+    LONGEST_BARS,
+    Bars,
+    bar_edges,
+    centre,
+    cut,
+    describe_bars,
+    first_sound_s,
+)
 
 ENERGY_RANGE_DB = 30.0
 FILL_BARS = 2
@@ -77,6 +85,7 @@ def name_sections(bars: Bars) -> list[Section]:
     repeats = Repeats(bars.tones)
     edges = cut(bars.rows, repeats)
     edges = _join_fills(edges, _letters(bars, edges, repeats))
+    edges = _join_long(edges, _letters(bars, edges, repeats))
     letters = _letters(bars, edges, repeats)
     edges = _join_loops(edges, list(zip(letters, name_functions(bars, edges, letters), strict=True)))
     # A build whose second half climbs further is one.
@@ -122,6 +131,16 @@ def _join_fills(edges: Sequence[int], letters: Sequence[str]) -> list[int]:
         kept.append(edges[end])
         first = end
     return kept
+
+
+def _join_long(edges: Sequence[int], letters: Sequence[str]) -> list[int]:
+    """Join neighbours of one name that were cut for their length alone."""
+    kept = [edges[0]]
+    for number in range(1, len(letters)):
+        longest = max(np.diff(edges[number - 1 : number + 2]))
+        if letters[number] != letters[number - 1] or longest < LONGEST_BARS:
+            kept.append(edges[number])
+    return [*kept, edges[-1]]
 
 
 def _join_builds(bars: Bars, edges: Sequence[int], labels: Sequence[str]) -> list[int]:

@@ -74,8 +74,8 @@ class Repeats:
         for period in PERIODS:
             if period <= self._reach:
                 sums = self._sums[:, self._reach - period]
-                round_again = (sums[end] - sums[np.minimum(starts + period, end)]) / (lengths - period).clip(1) * lengths
-                best = np.where(lengths >= 2 * period, np.minimum(best, round_again), best)
+                off = (sums[end] - sums[np.minimum(starts + period, end)]) / (lengths - period).clip(1) * lengths
+                best = np.where(lengths >= 2 * period, np.minimum(best, off), best)
         return best
 
     def apart(self, one: tuple[int, int], other: tuple[int, int]) -> float:

@@ -21,6 +21,8 @@ from tests.handlers.beats.drums import SAMPLE_RATE, beat_times, clicks, drum_pat
 
 MOST_MEMORY_MB = 600
 """For an hour of stereo."""
+FEW = 10
+"""Onsets of noise: one every two seconds at most."""
 
 
 @pytest.mark.parametrize(
@@ -28,24 +30,24 @@ MOST_MEMORY_MB = 600
     [
         pytest.param(np.zeros((2, 20 * SAMPLE_RATE), np.float32), 0, False, id="silence"),
         pytest.param(np.full((1, 20 * SAMPLE_RATE), 0.5, np.float32), 0, False, id="DC"),
-        pytest.param(noise(20.0, seed=4), None, False, id="noise"),
-        pytest.param(noise(3.0, channels=1, seed=5), None, False, id="short noise"),
+        pytest.param(noise(20.0, seed=4), FEW, False, id="noise"),
+        pytest.param(noise(3.0, channels=1, seed=5), FEW, False, id="short noise"),
         pytest.param(noise(10.0, level_db=-100.0), 0, False, id="dither"),
-        pytest.param(tone(110.0, 20.0) + tone(164.8, 20.0), None, True, id="a drone"),
-        pytest.param(clicks(np.array([5.0]), 20.0), None, False, id="a lone click"),
-        pytest.param(clicks(np.array([5.0, 5.5]), 20.0), None, False, id="two clicks"),
-        pytest.param(drum_pattern(beat_times(120.0, 1.0), 1.0)[:, :13_230], None, False, id="0.3 s"),
+        pytest.param(tone(110.0, 20.0) + tone(164.8, 20.0), 1, True, id="a drone"),
+        pytest.param(clicks(np.array([5.0]), 20.0), 1, False, id="a lone click"),
+        pytest.param(clicks(np.array([5.0, 5.5]), 20.0), 2, False, id="two clicks"),
+        pytest.param(drum_pattern(beat_times(120.0, 1.0), 1.0)[:, :13_230], 2, False, id="0.3 s"),
         pytest.param(np.full((1, 1), 0.5, np.float32), 0, False, id="one sample"),
     ],
 )
 def test_where_there_is_no_beat_none_is_made_up(
-    analyze: Any, audio: np.ndarray, most_onsets: int | None, key: bool
+    analyze: Any, audio: np.ndarray, most_onsets: int, key: bool
 ) -> None:
     result, context = analyze(audio)
     assert result["tempo"] is None and result["meter"] is None and not result["has_beat"]
     assert result["beats"] == result["downbeats"] == result["segments"] == result["tempo_alternatives"] == []
     assert result["tempo_confidence"] == 0 and result["beat_confidence"] > 0.5
-    assert most_onsets is None or len(result["onsets"]) <= most_onsets
+    assert len(result["onsets"]) <= most_onsets
     assert (result["key"] is not None) == key
     assert result["sections"][0]["start_s"] == 0 and {one["first_bar"] for one in result["sections"]} == {None}
     assert any("no beat was found" in message for _, message, _ in context.logged)

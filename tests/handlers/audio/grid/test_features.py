@@ -16,6 +16,8 @@ from handlers.audio.grid.features import (
 )
 from handlers.audio.grid.onsets import find_onsets, onset_curves
 from handlers.contract import Invalid
+from tests.fixtures.sound import tone
+from tests.handlers.beats.drums import SAMPLE_RATE, beat_times, drum_pattern
 
 
 def sine(hz: float, duration_s: float, sample_rate: int = RATE) -> np.ndarray:
@@ -60,8 +62,8 @@ def test_onsets_are_placed_to_three_milliseconds_in_their_band() -> None:
     times = np.array([1.0, 2.2345, 3.5, 4.75])
     for number, time_s in enumerate(times):
         hz = (80, 5000)[number % 2]
-        tone = sine(hz, 0.3) * np.exp(-np.arange(round(0.3 * RATE)) / RATE / 0.03)
-        audio[round(time_s * RATE) :][: len(tone)] += 0.5 * tone
+        hit = sine(hz, 0.3) * np.exp(-np.arange(round(0.3 * RATE)) / RATE / 0.03)
+        audio[round(time_s * RATE) :][: len(hit)] += 0.5 * hit
     features = features_of([audio], RATE)
     onsets = find_onsets(features, onset_curves(features))
     strong = np.sort(np.argsort(onsets.strength)[-4:])
@@ -77,3 +79,16 @@ def test_dc_is_no_sound() -> None:
 def test_a_rate_of_half_a_kilohertz_is_refused() -> None:
     with pytest.raises(Invalid, match="at least 1000 Hz"):
         features_of([np.zeros(100, np.float32)], 500)
+
+
+def test_every_hit_is_an_onset_and_nothing_else_is() -> None:
+    beats_s = beat_times(120.0, 20.0)
+    hits_s = np.sort(np.concatenate([beats_s, beats_s + 0.25]))
+    features = features_of([drum_pattern(beats_s, 20.0)], SAMPLE_RATE)
+    assert find_onsets(features, onset_curves(features)).times_s == pytest.approx(hits_s[hits_s < 20], abs=0.003)
+
+
+def test_tones_that_beat_against_each_other_begin_once() -> None:
+    chord = np.sum([tone(230.0 * ratio, 20.0) for ratio in (1, 1.26, 1.5)], axis=0)
+    features = features_of([chord], SAMPLE_RATE)
+    assert len(find_onsets(features, onset_curves(features)).times_s) <= 1
