@@ -19,6 +19,7 @@ from handlers.audio.grid.features import FeatureStream
 from handlers.audio.grid.key import KeyFound, find_key
 from handlers.audio.grid.labels import Section, bars_of, name_sections, phrases_of
 from handlers.audio.grid.model import Grid
+from handlers.audio.grid.onsets import SILENT_DBFS
 from handlers.audio.grid.pitches import Pitches
 from handlers.audio.grid.track import find_grid_in
 from handlers.audio.levels import Curve, Levels
@@ -32,6 +33,8 @@ from handlers.contract import Context, InputFile, Invalid
 
 BLOCK = 1 << 18
 """Samples read at once: 6 s at 44.1 kHz."""
+SILENT = 10 ** (SILENT_DBFS / 20)
+"""What never gets louder has no mood."""
 LISTENED, FOUND = 0.6, 0.9
 """Shares of the work done when the recording has passed by, and when all is found in it."""
 
@@ -103,9 +106,10 @@ def analyse(
         range_lu=loudness.range_lu,
     )
     pulse(FOUND)
-    sections = name_sections(bars)
+    sections = name_sections(bars, has_beat=grid.has_beat)
     key = find_key(notes, phrases_of(bars, sections) if grid.has_beat else ())
-    return Analysis(info, columns, grid, sections, key, measures, describe_mood(measures), loudness, curve)
+    mood = describe_mood(measures) if heard.peak >= SILENT else []
+    return Analysis(info, columns, grid, sections, key, measures, mood, loudness, curve)
 
 
 def run(params: BeatsParams, context: Context) -> None:

@@ -15,6 +15,8 @@ JSON_BYTES_PER_S = 180
 """Two beats and seven onsets a second with their bars, strengths and bands."""
 AUDIO_BYTES_PER_S = {"cues": 265_000, "click": 200_000}
 """Copies of stereo at 44.1 kHz and 24 bits, as WAV and FLAC."""
+LOUDNESS_BLOCK_S = 0.4
+"""Less has no loudness (EBU R 128)."""
 _PARTS = 8
 """Sections named in one line."""
 
@@ -40,8 +42,8 @@ def describe(item: ItemRecord) -> str:
         kind = "one steady grid" if facts["steady"] else "tempo changes"
         lines.append(f"{facts['beats']} beats in {facts['bars']} bars of {facts['meter']}, {kind}")
     sound = [f"key {facts['key']} ({facts['camelot']}, {_share(facts['key_confidence'])} sure)"] if facts["key"] else []
-    sound += [f"{facts['integrated_lufs']:.1f} LUFS"] if facts["integrated_lufs"] is not None else ["silent"]
-    sound += [f"{facts['onsets']} onsets", *facts["mood"]]
+    sound += [f"{facts['integrated_lufs']:.1f} LUFS"] if facts["integrated_lufs"] is not None else [_no_loudness(facts)]
+    sound += [f"{facts['onsets']} onset{'s' * (facts['onsets'] != 1)}", *facts["mood"]]
     lines.append(", ".join(sound))
     parts = [f"{_clock(one['start_s'])} {name_section(one['label'], one['letter'])}" for one in facts["sections"]]
     lines += [", ".join(parts[start : start + _PARTS]) for start in range(0, len(parts), _PARTS)] * (len(parts) > 1)
@@ -52,6 +54,10 @@ def _tempo(facts: Mapping[str, Any]) -> str:
     if facts["tempo_bpm"] is None:
         return "no beat found"
     return f"{facts['tempo_bpm']:.2f} BPM ({_share(facts['tempo_confidence'])} sure)"
+
+
+def _no_loudness(facts: Mapping[str, Any]) -> str:
+    return "silent" if facts["duration_s"] >= LOUDNESS_BLOCK_S else "too short for a loudness"
 
 
 def _share(value: float) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from handlers.beats.analyze import Analysis
 
 TEMPO_COLOUR, LEVEL_COLOUR = (232, 184, 82), (92, 190, 214)
+HEADROOM = 0.5
+"""Room above the tempo curve for its title."""
 LOWEST_LUFS, HIGHEST_LUFS = -40.0, 0.0
 
 
@@ -113,6 +115,7 @@ def picture_strips(found: Analysis) -> list[Strip]:
     if grid.tempo_bpm is not None:
         tempi = [one.tempo_bpm for one in grid.segments]
         low, high = min(*tempi, grid.tempo_bpm * 0.95), max(*tempi, grid.tempo_bpm * 1.05)
+        high += HEADROOM * (high - low)
         key = f", key {found.key.confidence:.0%}" if found.key else ""
         strips.append(
             Strip(
@@ -123,7 +126,7 @@ def picture_strips(found: Analysis) -> list[Strip]:
                 TEMPO_COLOUR,
                 note=f"sure of: beat {grid.confidence:.0%}, tempo {grid.tempo_confidence:.0%}, "
                 f"meter {grid.meter_confidence:.0%}{key}",
-                ticks=[round(grid.tempo_bpm, 2)],
+                ticks=[round(grid.tempo_bpm, 2)] if grid.steady else [round(min(tempi), 1), round(max(tempi), 1)],
             )
         )
     heard = [

@@ -43,7 +43,7 @@ class Section(_Record):
     """The number of the bar it begins with; null where there is no beat."""
     bars: int | None
     label: str
-    """intro, build, drop, breakdown or outro; its letter where none of them is evident."""
+    """intro, build, drop, breakdown or outro; its letter where none of them is evident or there is no beat."""
     letter: str
     """Parts that sound alike share a letter, variations of A are A', A''."""
     energy: float

@@ -71,7 +71,7 @@ def find_sections(features: Features, notes: Notes, downbeats_s: np.ndarray, dur
         One after the other without a gap, from the first downbeat, or the start if something sounds before it, to the
         end.
     """
-    return name_sections(bars_of(features, notes, downbeats_s, duration_s))
+    return name_sections(bars_of(features, notes, downbeats_s, duration_s), has_beat=len(downbeats_s) > 1)
 
 
 def bars_of(features: Features, notes: Notes, downbeats_s: np.ndarray, duration_s: float) -> Bars:
@@ -80,8 +80,8 @@ def bars_of(features: Features, notes: Notes, downbeats_s: np.ndarray, duration_
     return describe_bars(features, notes, bar_edges(downbeats_s, duration_s, start_s))
 
 
-def name_sections(bars: Bars) -> list[Section]:
-    """Cut bars into sections and name them."""
+def name_sections(bars: Bars, *, has_beat: bool = True) -> list[Section]:
+    """Cut bars into sections and name them; without a beat by letters alone."""
     repeats = Repeats(bars.tones)
     edges = cut(bars.rows, repeats)
     edges = _join_fills(edges, _letters(bars, edges, repeats))
@@ -91,7 +91,7 @@ def name_sections(bars: Bars) -> list[Section]:
     # A build whose second half climbs further is one.
     edges = _join_builds(bars, edges, name_functions(bars, edges, _letters(bars, edges, repeats)))
     letters = _letters(bars, edges, repeats)
-    labels = name_functions(bars, edges, letters)
+    labels = name_functions(bars, edges, letters) if has_beat else [""] * len(letters)
     energy = _energy(bars)
     return [
         Section(
@@ -137,8 +137,7 @@ def _join_long(edges: Sequence[int], letters: Sequence[str]) -> list[int]:
     """Join neighbours of one name that were cut for their length alone."""
     kept = [edges[0]]
     for number in range(1, len(letters)):
-        longest = max(np.diff(edges[number - 1 : number + 2]))
-        if letters[number] != letters[number - 1] or longest < LONGEST_BARS:
+        if letters[number] != letters[number - 1] or edges[number + 1] - edges[number - 1] <= LONGEST_BARS:
             kept.append(edges[number])
     return [*kept, edges[-1]]
 

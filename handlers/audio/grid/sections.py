@@ -38,7 +38,8 @@ PENALTY, PENALTY_NOISE = 4.0, 1.5
 LEAD_IN_DB = 40.0
 """What is quieter than this below the loudest frame before the first downbeat is silence."""
 ONSET_FRAMES = 4
-LONGEST_BARS = 64
+LONGEST_BARS = 256
+"""What is longer is cut, and joined again where it stays the same: 8 minutes of a drone."""
 SHORT_BARS, SHORT, LAST_ODD = 4, 1.5, 0.3
 """Fewer bars than this cost so many penalties more; the last section's odd length costs this share of one's."""
 CLIMB = 8.0

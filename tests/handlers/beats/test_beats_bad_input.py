@@ -50,8 +50,27 @@ def test_where_there_is_no_beat_none_is_made_up(
     assert len(result["onsets"]) <= most_onsets
     assert (result["key"] is not None) == key
     assert result["sections"][0]["start_s"] == 0 and {one["first_bar"] for one in result["sections"]} == {None}
+    assert all(one["label"] == one["letter"] for one in result["sections"])
+    assert result["mood"] or np.ptp(audio) < 1e-3
     assert any("no beat was found" in message for _, message, _ in context.logged)
     assert "no beat found" in describe(ItemRecord(1, Path("x"), context.delivered().facts))
+
+
+def test_a_drone_that_swells_for_long_is_one_section(analyze: Any) -> None:
+    # A quarter of an hour is more than what is cut at once.
+    drone = tone(110.0, 900.0, 8_000, channels=1)
+    drone *= (0.5 + 0.3 * np.sin(2 * np.pi * 0.05 * np.arange(drone.shape[1]) / 8_000)).astype(np.float32)
+    result, _ = analyze(drone, 8_000)
+    assert [one["letter"] for one in result["sections"]] == ["A"] and len(result["onsets"]) <= 1
+
+
+def test_what_is_silent_and_what_is_too_short_is_said(analyze: Any) -> None:
+    for audio, words in (
+        (np.zeros((1, SAMPLE_RATE), np.float32), "silent"),
+        (noise(0.3), "too short for a loudness"),
+    ):
+        _, context = analyze(audio)
+        assert words in describe(ItemRecord(1, Path("x"), context.delivered().facts))
 
 
 def test_a_stated_tempo_makes_up_no_beat_either(analyze: Any) -> None:
