@@ -68,6 +68,8 @@ class Span(NamedTuple):
     start_s: float
     end_s: float
     label: str = ""
+    short: str = ""
+    """What is written of a section where its label has no room; without it as much of the label as there is room for."""
 
 
 Spans = Sequence[Span | tuple[float, float, str]]
@@ -280,7 +282,9 @@ def _write_sections(pen: ImageDraw.ImageDraw, sections: Sequence[Span], axis: _A
     for section, colour in zip(sections, _colours(sections), strict=True):
         left, right = axis.x(section.start_s), axis.x(section.end_s)
         pen.line([(left, HEADER - 3), (max(left, right - 3), HEADER - 3)], colour, 2)
-        if label := _fit(section.label, font, right - left - 6):
+        room = right - left - 6
+        label = section.label if font.getlength(section.label) <= room or not section.short else section.short
+        if label := _fit(label, font, room):
             pen.text((left, HEADER - 17), label, colour, font)
 
 

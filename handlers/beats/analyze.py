@@ -169,7 +169,7 @@ def _draw(path: Path, found: Analysis, result: Result, title: str) -> None:
         found.info.sample_rate,
         beats_s=grid.beats_s,
         downbeats_s=grid.downbeats_s,
-        sections=[Span(one.start_s, one.end_s, one.name) for one in result.sections],
+        sections=[Span(one.start_s, one.end_s, one.name, one.letter) for one in result.sections],
         strips=picture_strips(found),
         title=f"{title}  {tempo}{key}",
     )

@@ -66,6 +66,17 @@ def test_sections_tint_their_own_stretch(tmp_path: Path) -> None:
     assert left[0] > left[2] and right[2] > right[0]
 
 
+def test_a_section_without_room_for_its_name_says_its_letter(tmp_path: Path) -> None:
+    def written(name: str, label: str, short: str = "") -> np.ndarray:
+        sections = [picture.Span(0.0, 0.4, label, short), picture.Span(0.4, 20.0, "drop B", "B")]
+        picture.draw(tmp_path / f"{name}.png", tone(440.0, 20.0), 44_100, sections=sections)
+        with Image.open(tmp_path / f"{name}.png") as drawn:
+            return np.asarray(drawn.convert("RGB"))[: picture.HEADER]
+
+    np.testing.assert_array_equal(written("short", "breakdown A", "A"), written("letter", "A"))
+    assert (written("none", "breakdown A") != written("letter", "A")).any()
+
+
 @pytest.mark.parametrize("block", [1_000, 4_097, 65_536])
 def test_columns_do_not_depend_on_the_blocks(block: int) -> None:
     audio = noise(7)
