@@ -127,7 +127,9 @@ def _risen_db(features: Features, places: np.ndarray) -> np.ndarray:
     for third in thirds(features):
         here, was = after[:, third], before[:, third]
         # What leaks from a loud band into its neighbours flickers, but nobody hears it.
-        heard = np.maximum(here.max(axis=1, keepdims=True, initial=0.0) * LEAK, loudest * 10 ** (-DEPTH_DB / 10)) + 1e-14
+        heard = (
+            np.maximum(here.max(axis=1, keepdims=True, initial=0.0) * LEAK, loudest * 10 ** (-DEPTH_DB / 10)) + 1e-14
+        )
         rise = np.clip(10 * np.log10((here + heard) / (was + heard)), 0, MOST_DB)
         risen = np.maximum(risen, rise.mean(axis=1))
     return risen

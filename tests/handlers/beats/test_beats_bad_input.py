@@ -40,9 +40,7 @@ FEW = 10
         pytest.param(np.full((1, 1), 0.5, np.float32), 0, False, id="one sample"),
     ],
 )
-def test_where_there_is_no_beat_none_is_made_up(
-    analyze: Any, audio: np.ndarray, most_onsets: int, key: bool
-) -> None:
+def test_where_there_is_no_beat_none_is_made_up(analyze: Any, audio: np.ndarray, most_onsets: int, key: bool) -> None:
     result, context = analyze(audio)
     assert result["tempo"] is None and result["meter"] is None and not result["has_beat"]
     assert result["beats"] == result["downbeats"] == result["segments"] == result["tempo_alternatives"] == []
