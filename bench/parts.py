@@ -70,7 +70,7 @@ def hear_parts(pieces: list[Arrangement], pythons: list[str]) -> None:
                 share.append(agreement(piece, found.sections))
             moved.append(follows(piece, audio, rng))
         f_half, f_three, key = np.mean(rows, axis=0)
-        right, known = np.sum(share, axis=0) if share else (0, 1)
+        right, known = np.sum(share, axis=0) if share else (np.nan, 1)
         words, letters = np.nanmean(moved, axis=0)
         print(
             f"  sections F {f_half:.3f} at 0.5 s, {f_three:.3f} at 3 s; labels right {right / known:.3f} of the time; "

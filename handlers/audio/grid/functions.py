@@ -68,10 +68,10 @@ def name_functions(bars: Bars, edges: Sequence[int], letters: Sequence[str]) -> 
             name = "drop"
         elif number < head < count:
             name = "intro"
+        elif builds[number] and number < count - tail:
+            name = "build"
         elif len(fulls) and not len(follows) and (number >= count - tail or not is_empty[number]):
             name = "outro"
-        elif builds[number]:
-            name = "build"
         elif is_empty[number]:
             # A rest is one from something.
             name = "intro" if len(fulls) and set(names) == {"intro"} else "breakdown"
@@ -103,7 +103,12 @@ def _find_builds(
     beyond = end_db >= np.append(high[1:], np.inf).clip(-BEYOND_DB / 2) + BEYOND_DB
     louder = np.append(level[1:] - level[:-1] >= STEP_DB, False)
     leads = louder | np.append(is_full[1:], False) & ~is_full
-    return climbs & (beyond | leads & ~is_empty)
+    builds = climbs & (beyond | leads & ~is_empty)
+    # Some climb by steps: what is louder and brighter than what it follows, and goes on to a build, is one.
+    for number in range(len(spans) - 2, 0, -1):
+        steps_up = high[number] - high[number - 1] >= RISE_DB and level[number] - level[number - 1] >= STEP_DB
+        builds[number] |= builds[number + 1] and steps_up and not is_full[number]
+    return builds
 
 
 def _climbs(level_db: np.ndarray) -> bool:

@@ -29,6 +29,8 @@ from handlers.audio.grid.sections import (
 ENERGY_RANGE_DB = 30.0
 FILL_BARS = 2
 """What is no longer than this is a fill or a break of the section before it."""
+RINGING_BARS = 3
+"""From so many bars on a last section may be known without its last bar."""
 PHRASE_BARS = 8
 LOOP_TURNS, LOOP_BARS = (2, 3, 4), 4
 """How many stretches may take turns in a loop, and the bars that each has at most."""
@@ -116,7 +118,16 @@ def phrases_of(bars: Bars, sections: Sequence[Section]) -> list[tuple[float, flo
 
 def _letters(bars: Bars, edges: Sequence[int], repeats: Repeats) -> list[str]:
     spans = list(zip(edges[:-1], edges[1:], strict=True))
-    return name_repeats(tell_apart([centre(bars.rows[start:end]) for start, end in spans], spans, repeats))
+    distance = _tell_apart(bars, spans, repeats)
+    start, end = spans[-1]
+    if end - start >= RINGING_BARS:
+        # The last bar may ring out.
+        distance = np.minimum(distance, _tell_apart(bars, [*spans[:-1], (start, end - 1)], repeats))
+    return name_repeats(distance)
+
+
+def _tell_apart(bars: Bars, spans: Sequence[tuple[int, int]], repeats: Repeats) -> np.ndarray:
+    return tell_apart([centre(bars.rows[start:end]) for start, end in spans], spans, repeats)
 
 
 def _join_fills(edges: Sequence[int], letters: Sequence[str]) -> list[int]:
