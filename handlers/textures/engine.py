@@ -204,19 +204,22 @@ class _Miner:
         return None
 
     def _make(self, want: Want, length: int, attempt: int, deposit: Deposit, region: Region) -> Made:
-        rate, profile = self._deposit.sample_rate, self._profile
+        rate, profile, portrait = self._deposit.sample_rate, self._profile, deposit.portrait
+        band = hiss_band(profile, rate)
         audio = deposit.read(region, rate, self._deposit.channels)
         rng = np.random.default_rng([want.place, attempt, region.start, length])
         match want.kind:
             case "pads":
-                return make_pad(audio, length, rate, rng, attempt)
+                return make_pad(audio, length, rate, rng, attempt, portrait=portrait)
             case "swells":
-                return make_swell(audio, length, rate, rng, attempt, variant=want.variant, profile=profile)
+                return make_swell(
+                    audio, length, rate, rng, attempt, variant=want.variant, profile=profile, portrait=portrait
+                )
             case "clouds":
-                return make_cloud(audio, length, rate, rng, attempt, profile=profile)
+                return make_cloud(audio, length, rate, rng, attempt, profile=profile, portrait=portrait)
             case "hiss":
-                return make_hiss(audio, length, rate, rng, attempt, number=want.number, profile=profile)
-        return make_flicker(audio, length, rate, rng, attempt, profile=profile)
+                return make_hiss(audio, length, rate, rng, attempt, number=want.number, band=band, portrait=portrait)
+        return make_flicker(audio, length, rate, rng, attempt, band=band, portrait=portrait)
 
     def _finish(self, want: Want, made: Made, fade: int) -> tuple[np.ndarray, Verdict]:
         """Set its peak, and measure it."""

@@ -175,14 +175,14 @@ def test_a_texture_is_told_from_those_of_nine_other_tracks(dig: Any) -> None:
     prints = [fingerprint(audio) for audio in sources]
     hits, count = 0, 0
     for number, audio in enumerate(sources):
-        for _, one in dig(audio, 22_050, pads=2, swells=3, clouds=2, hiss=2, flickers=0):
+        for _, one in dig(audio, 22_050, pads=2, swells=3, clouds=2, hiss=2, flickers=2):
             if isinstance(one, Texture):
                 hits, count = hits + (nearest(fingerprint(one.audio), prints) == number), count + 1
-    assert count >= 80 and hits >= TOLD * count
+    assert count >= 105 and hits >= TOLD * count
 
 
-TOLD = 0.7
-"""Share of textures whose track is found; one in ten by chance. What the benchmark prints is over all kinds."""
+TOLD = 0.85
+"""Share of textures, flickers included, whose track is found; one in ten by chance. Measured: 0.92 to 0.98."""
 
 
 def fingerprint(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
