@@ -91,9 +91,10 @@ def freeze_hiss(
     mean = float(power[inside].mean())
     width = max(3, round(SMOOTH_HZ / bin_hz))
     own_db = uniform_filter1d(10 * np.log10(power + mean * 1e-8 + 1e-30), width, mode="nearest")
-    # Tones stick out of their surroundings: no bin is left further from them than noise would be.
-    size, around = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20)
-    spectra *= np.clip(size, around / 2, around * 2) / size
+    # Tones stick out of their surroundings: no bin is left further from them than noise would be. What was raised by
+    # octaves was tones only.
+    size, around, most = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20), 1 if octaves or distance > 1 else 2
+    spectra *= np.clip(size, around / most, around * most) / size
     shape_db = own_db - float(own_db[inside].mean())
     if not octaves:
         whole_db = 20 * np.log10(portrait.spread(portrait.broad_db(), len(hertz), bin_hz))
@@ -105,7 +106,7 @@ def freeze_hiss(
     for share, under_db in STEPS[min(distance, len(STEPS) - 1) :]:
         noise_db = share * shape_db
         noise_db += np.maximum(edge_db, np.where(hertz < band.low_hz, under_db, OVER_DB))
-        noise_db += _pitch(heard * 10 ** ((noise_db - own_db) / 20), hertz, portrait)
+        noise_db += (share if octaves else 1.0) * _pitch(heard * 10 ** ((noise_db - own_db) / 20), hertz, portrait)
         if _is_flat(noise_db, hertz):
             break
     gain = 10 ** ((noise_db - own_db) / 20)
