@@ -31,6 +31,8 @@ UNDER_SHARE = 0.23
 SPLIT_HZ = 4000.0
 FLAT_ALL, FLAT_BAND, FLAT_TO_HZ = 0.135, 0.18, 16_000.0
 """Flatness that is aimed at, a little over what is asked for."""
+FLAT_HZ = 50.0
+"""In steps of which it is looked at."""
 NOISE_FLATNESS = 0.56
 """Of white noise: the mean of the logarithm of an exponential distribution."""
 PITCHED, MOST_PITCHED_DB = 3.0, 6.0
@@ -95,6 +97,10 @@ def freeze_hiss(
     # octaves was tones only.
     size, around, most = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20), 1 if octaves or distance > 1 else 2
     spectra *= np.clip(size, around / most, around * most) / size
+    if distance > 1:
+        # What the channels cancel together leaves holes in one loudspeaker: they go apart.
+        for channel in spectra[1:]:
+            channel *= draw_phases(len(hertz), rng)
     shape_db = own_db - float(own_db[inside].mean())
     if not octaves:
         whole_db = 20 * np.log10(portrait.spread(portrait.broad_db(), len(hertz), bin_hz))
@@ -107,7 +113,7 @@ def freeze_hiss(
         noise_db = share * shape_db
         noise_db += np.maximum(edge_db, np.where(hertz < band.low_hz, under_db, OVER_DB))
         noise_db += (share if octaves else 1.0) * _pitch(heard * 10 ** ((noise_db - own_db) / 20), hertz, portrait)
-        if _is_flat(noise_db, hertz):
+        if _is_flat(heard * 10 ** ((noise_db - own_db) / 20), bin_hz):
             break
     gain = 10 ** ((noise_db - own_db) / 20)
     gain[hertz < LOWEST_HZ * 4] = 0
@@ -134,11 +140,13 @@ def _pitch(noise: np.ndarray, hertz: np.ndarray, portrait: Portrait) -> np.ndarr
     return np.interp(places, np.arange(13), np.append(gains_db, gains_db[0]))
 
 
-def _is_flat(noise_db: np.ndarray, hertz: np.ndarray) -> bool:
-    """Whether noise of that colour is flat enough to be hiss, with tones under it."""
-    some = slice(None, None, max(1, round(50 / float(hertz[1]))))
-    power, band = 10 ** (noise_db[some] / 10), (hertz[some] >= SPLIT_HZ) & (hertz[some] <= FLAT_TO_HZ)
-    of_all, of_band = (NOISE_FLATNESS * np.exp(np.log(part).mean()) / part.mean() for part in (power, power[band]))
+def _is_flat(noise: np.ndarray, bin_hz: float) -> bool:
+    """Whether noise of those sizes is flat enough to be hiss, with tones under it."""
+    width = max(1, round(FLAT_HZ / bin_hz))
+    power = (noise[: len(noise) // width * width] ** 2).reshape(-1, width).mean(axis=1) + 1e-30
+    hertz = np.arange(len(power)) * width * bin_hz
+    band = power[(hertz >= SPLIT_HZ) & (hertz <= FLAT_TO_HZ)]
+    of_all, of_band = (NOISE_FLATNESS * np.exp(np.log(part).mean()) / part.mean() for part in (power, band))
     return of_all * (1 - UNDER_SHARE) >= FLAT_ALL and of_band >= FLAT_BAND
 
 
