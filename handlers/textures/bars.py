@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handlers.audio.grid.features import FeatureStream
-from handlers.audio.grid.model import BEATS_PER_BAR
-from handlers.audio.grid.track import find_grid_in
 from handlers.audio.reader import Reader
 from handlers.contract import InputFile
 
@@ -30,6 +27,11 @@ def find_bar_s(source: InputFile, pulse: Callable[[float], None] = lambda done: 
     Invalid
         When the file is damaged or holds NaN or infinity.
     """
+    # Few ask for bars, and the tracker takes longer to import than a track takes to be heard.
+    from handlers.audio.grid.features import FeatureStream
+    from handlers.audio.grid.model import BEATS_PER_BAR
+    from handlers.audio.grid.track import find_grid_in
+
     tempo_bpm, meter = source.facts.get("tempo_bpm"), source.facts.get("meter", "4/4")
     if not isinstance(tempo_bpm, int | float) or meter not in BEATS_PER_BAR:
         with Reader(source.path) as reader:
