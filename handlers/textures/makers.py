@@ -54,6 +54,8 @@ RING_S = 0.06
 """How long tones ring under a flicker's hits."""
 RING_END = 1 / 16
 """Share of a flicker over which it ends."""
+LEAST_FLICKER_HZ = 4400.0
+"""A flicker's hits begin here or higher, whatever the profile says."""
 FAINT = 3e-4
 """Share of the level in the band under which flickers are made of frozen hiss."""
 
@@ -193,7 +195,9 @@ def make_flicker(
     over = fft.rfft(hits, axis=1)
     gains, low = portrait.turn(over, bin_hz, CLOSENESS), round(band.low_hz / bin_hz)
     gains[:low] = gains[low]
-    over *= gains
+    # A band that begins at 4 kHz has half its energy below, in a dark recording.
+    edge = high_pass(max(band.low_hz, LEAST_FLICKER_HZ), 10)
+    over *= gains * edge(np.arange(len(gains)) * bin_hz).astype(np.float32)
     hits = fft.irfft(over, n=length, axis=1)
     under = draw_under(region, length, sample_rate, portrait, band.low_hz)
     under *= draw_phases(under.shape[1], rng)
