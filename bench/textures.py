@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(_mine(arguments.one)))
+        print(json.dumps(mine_one(arguments.one)))
         return
     with tempfile.TemporaryDirectory() as folder:
         files = arguments.files or [
@@ -97,7 +97,7 @@ def _make(path: Path, seed: int, minutes: float) -> Path:
     raise ValueError(f"{minutes:g} minutes are more than can be made")
 
 
-def _mine(path: Path) -> dict:
+def mine_one(path: Path) -> dict:
     """Mine a file into a folder that is thrown away; the loops are judged after the clock has stopped."""
     wants = list_wants(TexturesParams(input="a"), Profile(), None)
     rate, loops, made = sf.info(path).samplerate, [], 0

@@ -142,7 +142,10 @@ class Execution:
         # numpy's threads wait by spinning: on the small products of an analysis they burn CPU and save no time.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         function = load(handler.run)
-        self.inputs = {name: [self._open(entry) for entry in entries] for name, entries in self.request.inputs.items()}
+        self.inputs = {
+            name: [self._open(entry, listens=handler.listens) for entry in entries]
+            for name, entries in self.request.inputs.items()
+        }
         self.runs = {
             name: tuple(
                 Run(**{**entry, "items": tuple(self.inputs[name][place] for place in entry["items"])}) for entry in runs
@@ -154,7 +157,7 @@ class Execution:
             if entry["item"] not in self.completed:
                 self._take_over(entry)
         function(params, self)
-        for entry in self.hashed:
+        for entry in self.hashed if handler.listens else ():
             if sha256_of(Path(entry["path"])) != entry["sha256"]:
                 raise Invalid(
                     f"{entry['path']} was changed while this step read it; drop the job again when the file is final"
@@ -174,11 +177,12 @@ class Execution:
         name = file_name(self.job_name, where["step"], where["run"], where["runs"], item, "", suffix)
         return Path(where["folder"]) / name
 
-    def _open(self, entry: dict[str, Any]) -> InputFile:
+    def _open(self, entry: dict[str, Any], *, listens: bool) -> InputFile:
         if entry.get("refused"):
             raise Invalid(entry["refused"])
         path = Path(entry["path"])
-        sha256 = sha256_of(path)
+        recorded = entry.get("sha256")
+        sha256 = recorded if recorded and not listens else sha256_of(path)
         if entry.get("sha256") not in (None, sha256):
             raise Invalid(f"{entry['label']}: {path} is not the file its job made (its content was changed since)")
         self.hashed.append({"label": entry["label"], "path": str(path), "sha256": sha256})

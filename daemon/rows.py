@@ -61,7 +61,7 @@ def gone_over(ledger: Ledger, outbox: Outbox, job_id: str, over: str) -> list[Th
     source_job = ledger.value("SELECT from_job FROM jobs WHERE id = ?", job_id) if name != over else job_id
     files = ledger.rows(FILES, source_job, name, LABEL)
     tables = {(file["run_id"], file["item"]): file for file in files if file["kind"] == "sidecar"}
-    things, seen = [], Counter[str]()
+    things, seen, taken = [], Counter[str](), set[str]()
     items = [file for file in files if file["kind"] == "primary"]
     for number, item in enumerate(items, 1):
         table = tables.get((item["run_id"], item["item"]))
@@ -72,7 +72,11 @@ def gone_over(ledger: Ledger, outbox: Outbox, job_id: str, over: str) -> list[Th
         )
         for key, each, row in found:
             seen[key] += 1
-            things.append(Thing(key if seen[key] == 1 else f"{key}.{seen[key]}", each, row))
+            # A row may itself be called what a second one would be: two runs of one key would be one.
+            while (own := key if seen[key] == 1 else f"{key}.{seen[key]}") in taken:
+                seen[key] += 1
+            taken.add(own)
+            things.append(Thing(own, each, row))
     return things
 
 

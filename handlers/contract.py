@@ -136,6 +136,8 @@ class Handler:
     surveys: bool = False
     """It only looks around and is quick: `submit --dry-run` runs it, and a step with `for_each` goes over the rows of its
     sidecar `rows`."""
+    listens: bool = True
+    """Whether it reads what its inputs hold; one that only reads what is recorded of them is spared their hashing."""
     plan: str | None = None
     """``plan(params, inputs: Mapping[str, list[Path]], world) -> Iterable[str]``: what `do --dry-run` says it would do."""
     commands: str | None = None

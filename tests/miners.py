@@ -17,6 +17,7 @@ from handlers.contract import Folder, Handler, Invalid, Params, Reference, Trans
 class ListParams(Params):
     root: Folder
     stray: str = ""
+    stray_key: str = "stray"
     """One more row, with this path."""
     garbled: bool = False
     """Write a table that is none."""
@@ -56,7 +57,7 @@ def list_files(params: ListParams, context) -> None:
         for number, path in enumerate(files)
     ]
     if params.stray:
-        rows.append({"id": "stray", "path": params.stray, "label": "stray", "key": "stray", "slug": "stray"})
+        rows.append({"id": "stray", "path": params.stray, "label": "stray", "key": params.stray_key, "slug": "stray"})
     table, catalogue = context.workdir / "rows.jsonl", context.workdir / "catalogue.csv"
     table.write_text("no table" if params.garbled else "".join(json.dumps(row) + "\n" for row in rows))
     catalogue.write_text("\n".join(row["label"] for row in rows))

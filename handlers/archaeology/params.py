@@ -181,6 +181,7 @@ REPORT = Handler(
     summary="all that was mined from many recordings, gathered on a page",
     params=ReportParams,
     run="handlers.archaeology.report:run",
+    listens=False,
     estimate="handlers.archaeology.outlook:estimate_catalogue",
     describe="handlers.archaeology.outlook:describe_report",
 )

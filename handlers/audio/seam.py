@@ -111,7 +111,7 @@ def measure_seam(loop: np.ndarray, sample_rate: int, fade: int) -> Seam:
         flux_inside=inside,
         timbre=timbre,
         level=level,
-        dip_db=_dip_db(mono, fade),
+        dip_db=measure_dip(mono, fade),
     )
 
 
@@ -134,7 +134,8 @@ def _steps_beside(power: np.ndarray, at: int, width: int) -> tuple[float, float]
     return float(timbre[seam] / max(np.median(timbre), 0.25)), float(level[seam] / max(np.median(level), 0.25))
 
 
-def _dip_db(mono: np.ndarray, fade: int) -> float:
+def measure_dip(mono: np.ndarray, fade: int) -> float:
+    """Return how far the softest moments of the last `fade` samples lie under those of the rest, in dB; negative is softer."""
     frames = np.lib.stride_tricks.sliding_window_view(mono, WINDOW)[::HOP] if len(mono) >= WINDOW else mono[None]
     level = 10 * np.log10(np.einsum("fs,fs->f", frames, frames) / frames.shape[1] + _FLOOR)
     border = (len(mono) - fade - WINDOW) // HOP + 1

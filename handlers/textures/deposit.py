@@ -11,6 +11,7 @@ from handlers.audio.reader import Reader
 from handlers.audio.resample import resample
 from handlers.contract import Invalid
 from handlers.textures.features import Collector
+from handlers.textures.portrait import Portrait
 from handlers.textures.regions import SILENT_DBFS, Choice, Region
 
 BLOCK = 1 << 18
@@ -58,6 +59,7 @@ class Deposit:
                     f"{features.window / info.sample_rate:.3f} s: nothing can be mined from it"
                 )
             self.choice = Choice(features)
+            self.portrait = Portrait(features.mean_power, info.sample_rate / features.window, self.choice.mean_chroma)
             if self.choice.loud_db < SILENT_DBFS:
                 raise Invalid(
                     f"{path}: is silent: its loud parts reach {max(self.choice.loud_db, -120):.0f} dBFS, "

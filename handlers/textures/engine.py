@@ -35,6 +35,10 @@ from handlers.textures.regions import STEADY_DB, Aim, Region
 from handlers.textures.wanted import Want
 
 ATTEMPTS = 8
+ATTEMPTS_BARREN = 2
+"""Of a kind that all attempts have failed for once: a lone tone gives no hiss, wherever one looks."""
+MISLED = 2
+"""After so many failures before a success, later ones of the kind begin where that one came from."""
 REGION_S: dict[Kind, float] = {"pads": 4.0, "swells": 3.0, "clouds": 4.0, "hiss": 1.5, "flickers": 0.6}
 """How much of a recording each takes, if it has enough."""
 LEAST_REGION_S = 0.2
@@ -134,6 +138,8 @@ class _Miner:
         self._deposit, self._percussion, self._profile = deposit, percussion, profile
         self._crossfade_s, self._peak_dbtp = crossfade_s, peak_dbtp
         self._colours: dict[str, list[np.ndarray]] = {}
+        self._begins: dict[Kind, int] = {}
+        self._patience: dict[Kind, int] = {}
         self._left_s = sum(REGION_S[want.kind] for want in wants)
         self._free_s = max(0.0, free_s)
         self._scale = min(1.0, FILL * self._free_s / max(self._left_s, 1e-9))
@@ -148,7 +154,8 @@ class _Miner:
         if want.kind == "pads" and (texture := self._cut(want, length)):
             return texture
         reason = ""
-        for attempt in range(ATTEMPTS):
+        first = self._begins.get(want.kind, 0)
+        for attempt in range(first, min(first + self._patience.get(want.kind, ATTEMPTS), ATTEMPTS)):
             found = self._find(want, length)
             if found is None:
                 reason = reason or f"no passage of {LEAST_REGION_S:g} s is left that is not silent and serves no other"
@@ -157,10 +164,13 @@ class _Miner:
             made = self._make(want, length, attempt, deposit, region)
             audio, verdict = self._finish(want, made, length // 4)
             if not verdict.faults:
+                if attempt >= first + MISLED:
+                    self._begins[want.kind] = attempt
                 deposit.choice.remember(aim, region)
                 return self._deliver(want, deposit, region, made, audio, verdict)
             deposit.choice.refuse(region)
             reason = ", ".join(verdict.faults)
+        self._patience[want.kind] = ATTEMPTS_BARREN
         return Dropped(want.place, reason)
 
     def _cut(self, want: Want, length: int) -> Texture | None:
@@ -204,19 +214,22 @@ class _Miner:
         return None
 
     def _make(self, want: Want, length: int, attempt: int, deposit: Deposit, region: Region) -> Made:
-        rate, profile = self._deposit.sample_rate, self._profile
+        rate, profile, portrait = self._deposit.sample_rate, self._profile, deposit.portrait
+        band = hiss_band(profile, rate)
         audio = deposit.read(region, rate, self._deposit.channels)
         rng = np.random.default_rng([want.place, attempt, region.start, length])
         match want.kind:
             case "pads":
-                return make_pad(audio, length, rate, rng, attempt)
+                return make_pad(audio, length, rate, rng, attempt, portrait=portrait)
             case "swells":
-                return make_swell(audio, length, rate, rng, attempt, variant=want.variant, profile=profile)
+                return make_swell(
+                    audio, length, rate, rng, attempt, variant=want.variant, profile=profile, portrait=portrait
+                )
             case "clouds":
-                return make_cloud(audio, length, rate, rng, attempt, profile=profile)
+                return make_cloud(audio, length, rate, rng, attempt, profile=profile, portrait=portrait)
             case "hiss":
-                return make_hiss(audio, length, rate, rng, attempt, number=want.number, profile=profile)
-        return make_flicker(audio, length, rate, rng, attempt, profile=profile)
+                return make_hiss(audio, length, rate, rng, attempt, number=want.number, band=band, portrait=portrait)
+        return make_flicker(audio, length, rate, rng, attempt, band=band, portrait=portrait)
 
     def _finish(self, want: Want, made: Made, fade: int) -> tuple[np.ndarray, Verdict]:
         """Set its peak, and measure it."""

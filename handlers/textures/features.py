@@ -17,6 +17,8 @@ WINDOW_S = 0.093
 FIRST_BIN = 2
 TONAL_HZ = (100.0, 4000.0)
 """Where it is asked whether there are tones or noise."""
+TOLD_PITCH = -15.0
+"""Semitones from 440 Hz: lower ones lie closer than a frame tells apart."""
 CANCELS = 0.05
 """Share of the channels' power from which on their mean stands for them; under it they cancel."""
 
@@ -37,6 +39,8 @@ class Features:
         tones.
     chroma
         Amplitude of each pitch class in `TONAL_HZ`, float32 ``(frames, 12)``.
+    mean_power
+        Of all frames by frequency, ``(bins,)``.
     window, hop
         Samples of a frame, and from one to the next: frame t covers ``t * hop .. t * hop + window``.
     """
@@ -45,6 +49,7 @@ class Features:
     edges_hz: np.ndarray
     noisiness: np.ndarray
     chroma: np.ndarray
+    mean_power: np.ndarray
     window: int
     hop: int
     sample_rate: int
@@ -80,11 +85,13 @@ class Collector:
         self._edges = np.maximum(edges, np.arange(FIRST_BIN, FIRST_BIN + BANDS))
         self._tonal = slice(round(TONAL_HZ[0] / bin_hz), max(8, round(min(TONAL_HZ[1], highest) / bin_hz)))
         pitches = 12 * np.log2(np.arange(self._tonal.start, self._tonal.stop) * bin_hz / 440)
+        pitches[pitches < TOLD_PITCH] = np.nan
         self._classes = (np.round(pitches)[:, None] % 12 == np.arange(12)).astype(np.float32)
         self._pending = np.zeros(0, np.float32)
         self._bands: list[np.ndarray] = []
         self._noisiness: list[np.ndarray] = []
         self._chroma: list[np.ndarray] = []
+        self._sum = np.zeros(self._window // 2 + 1)
         self._length = 0
 
     def feed(self, block: np.ndarray) -> None:
@@ -105,6 +112,7 @@ class Collector:
             part = slice(start, start + 32)
             spectra = fft.rfft(frames[part] * self._taper, axis=1)
             power = spectra.real**2 + spectra.imag**2
+            self._sum += power.sum(axis=0)
             bands[part] = np.add.reduceat(power, self._edges, axis=1)
             heard = power[:, self._tonal] + np.float32(1e-16)
             noisiness[part] = 10 * (np.log10(heard).mean(axis=1) - np.log10(heard.mean(axis=1)))
@@ -120,4 +128,7 @@ class Collector:
         noisiness = np.concatenate(self._noisiness) if self._noisiness else np.zeros(0, np.float32)
         chroma = np.concatenate(self._chroma) if self._chroma else np.zeros((0, 12), np.float32)
         edges_hz = self._edges * self._rate / self._window
-        return Features(bands, edges_hz, noisiness, chroma, self._window, self._hop, self._rate, self._length)
+        mean_power = self._sum / max(1, len(bands))
+        return Features(
+            bands, edges_hz, noisiness, chroma, mean_power, self._window, self._hop, self._rate, self._length
+        )

@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+from scipy.ndimage import gaussian_filter1d
+
+from handlers.textures.portrait import Portrait
 
 Colour = Callable[[np.ndarray], np.ndarray]
 """From frequencies in Hz to gains."""
@@ -22,16 +24,8 @@ LOWEST_HZ = 25.0
 """Below nothing is heard, but room for peaks is lost."""
 MOST_GAIN_DB = 12.0
 """By which a level is evened at most."""
+RIPPLE_DB = 1.2
 STEP_S = 0.01
-SMOOTH_HZ = 250.0
-"""Over which the colour of hiss is smoothed: no tone is left in it."""
-OUTSIDE_DB = -13.0
-"""Level of hiss outside of its band: soft slopes, and a twentieth of its energy."""
-GHOST = 0.12
-"""Share of the recording's own tones under its hiss, by energy: one hears where it comes from."""
-FAINT_DB = -75.0
-"""A band this far under the whole holds nothing of the recording but its rounding."""
-MOST_OCTAVES = 4
 
 
 def low_pass(hz: float, order: int = 2) -> Colour:
@@ -55,6 +49,25 @@ def find_floor(moment: np.ndarray, sample_rate: int, hz: float, share: float) ->
     return float(np.clip(np.sqrt(share * power[split:].sum(dtype=np.float64) / max(low, 1e-20)), 0.004, 1.0))
 
 
+def shelf(hz: float, floor: float) -> Colour:
+    """Return a low-pass that ends at a gain."""
+    slope = low_pass(hz, 1)
+    return lambda hertz: floor + (1 - floor) * slope(hertz)
+
+
+def ripple(rng: np.random.Generator) -> Colour:
+    """Return slow waves over the octaves, drawn by lot: two textures of one colour are then not one sound twice."""
+    turns, phases = rng.uniform(1.2, 4.5, 2), rng.uniform(0, 2 * np.pi, 2)
+
+    def waves(hertz: np.ndarray) -> np.ndarray:
+        octaves = np.log2(np.maximum(hertz, 20.0))
+        return 10 ** (
+            RIPPLE_DB / 20 * sum(np.cos(turn * octaves + phase) for turn, phase in zip(turns, phases, strict=True))
+        )
+
+    return waves
+
+
 def tilt(db_per_octave: float) -> Colour:
     """Return a straight slope around 1 kHz, within 24 dB."""
     return lambda hertz: 10 ** (np.clip(db_per_octave * np.log2(np.maximum(hertz, 1) / 1000), -24, 24) / 20)
@@ -66,6 +79,8 @@ def freeze(
     sample_rate: int,
     rng: np.random.Generator,
     *,
+    portrait: Portrait,
+    closeness: float,
     colours: tuple[Colour | None, ...] = (None,),
     shift: float = 0.0,
     tilt_db: float = 0.0,
@@ -79,6 +94,8 @@ def freeze(
         What is frozen; beyond `length` it is not used.
     length
         Samples wanted.
+    portrait, closeness
+        Of the recording, and how far the moment is turned towards it, 0..1.
     colours
         Gains by frequency, of each version.
     shift
@@ -88,82 +105,21 @@ def freeze(
     contrast
         Over 1, peaks of the spectrum stand out more.
     """
-    spectra = _spectra(moment, length, 2 ** (shift / 12))
+    spectra = spectra_of(moment, length, 2 ** (shift / 12))
     hertz = np.arange(spectra.shape[1], dtype=np.float32) * np.float32(sample_rate / length)
     if contrast != 1.0:
         size = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=0))
         spectra *= (size / max(float(size.max()), 1e-20)) ** np.float32(contrast - 1)
+    spectra[:, hertz < LOWEST_HZ] = 0
+    spectra *= portrait.turn(spectra, sample_rate / length, closeness)
+    spectra *= ripple(rng)(hertz).astype(np.float32)
     if tilt_db:
         spectra *= tilt(tilt_db)(hertz).astype(np.float32)
-    spectra *= _phases(spectra.shape[1], rng)
-    spectra[:, hertz < LOWEST_HZ] = 0
+    spectra *= draw_phases(spectra.shape[1], rng)
     return [
         fft.irfft(spectra if colour is None else spectra * colour(hertz).astype(np.float32), n=length, axis=1)
         for colour in colours
     ]
-
-
-def freeze_hiss(
-    moment: np.ndarray,
-    length: int,
-    sample_rate: int,
-    rng: np.random.Generator,
-    *,
-    low_hz: float,
-    high_hz: float,
-    tilt_db: float = 0.0,
-    closeness: float = 1.0,
-    ghost_share: float = GHOST,
-) -> tuple[np.ndarray, int]:
-    """Let the highs of a moment stand as noise, with its colour but without its tones.
-
-    Parameters
-    ----------
-    low_hz, high_hz
-        The band; outside of it the level is `OUTSIDE_DB`.
-    tilt_db
-        Added from the band's lower to its upper end, so that hisses of one place differ.
-    closeness
-        To the moment's own colour: 1 as it is, 0 flat.
-    ghost_share
-        Of the moment's own tones under the hiss, by energy.
-
-    Returns
-    -------
-    hiss, octaves
-        The loop, and by how many octaves the moment was raised, because it held nothing up there.
-    """
-    for octaves in range(MOST_OCTAVES + 1):
-        spectra = _spectra(moment, length, 2.0**octaves)
-        hertz = np.arange(spectra.shape[1], dtype=np.float32) * np.float32(sample_rate / length)
-        power = np.mean(spectra.real**2 + spectra.imag**2, axis=0)
-        inside = (hertz >= low_hz) & (hertz <= high_hz)
-        mean = float(power[inside].mean())
-        if mean > max(float(power[hertz > LOWEST_HZ].mean()) * 10 ** (FAINT_DB / 10), 1e-18):
-            break
-    width = max(3, round(SMOOTH_HZ * length / sample_rate))
-    own_db = uniform_filter1d(10 * np.log10(power + mean * 1e-8 + 1e-30), width, mode="nearest")
-    middle_db = float(own_db[inside].mean())
-    # Tones stick out of their surroundings: no bin is left further from them than noise would be.
-    spectra += np.complex64(1e-12)
-    size, around = np.sqrt(power) + np.float32(1e-12), 10 ** (own_db / 20)
-    spectra *= np.clip(size, around / 2, around * 2) / size
-    place = np.clip((hertz - low_hz) / (high_hz - low_hz), 0, 1)
-    shape_db = np.clip(
-        closeness * (own_db - middle_db), np.where(inside, -12, -3), np.where(inside, 10, 3)
-    ) + tilt_db * (place - 0.5)
-    band = high_pass(low_hz)(hertz) * low_pass(high_hz, 6)(hertz)
-    band_db = np.maximum(20 * np.log10(band + 1e-9), OUTSIDE_DB)
-    gain = 10 ** ((shape_db + band_db - own_db) / 20)
-    gain[hertz < LOWEST_HZ * 4] = 0
-    phases = _phases(len(hertz), rng)
-    spectra *= gain.astype(np.float32)
-    ghost = _spectra(moment, length, 1.0)
-    ghost[:, (hertz < LOWEST_HZ * 2) | (hertz > low_hz)] = 0
-    energy = float(np.mean(np.abs(ghost) ** 2))
-    spectra += ghost * np.float32(np.sqrt(ghost_share * float(np.mean(np.abs(spectra) ** 2)) / max(energy, 1e-30)))
-    spectra *= phases
-    return fft.irfft(spectra, n=length, axis=1), octaves
 
 
 def even(audio: np.ndarray, sample_rate: int, smooth_s: float) -> np.ndarray:
@@ -186,8 +142,21 @@ def even(audio: np.ndarray, sample_rate: int, smooth_s: float) -> np.ndarray:
     return audio * np.interp(np.arange(length), centres, gains, period=length).astype(np.float32)
 
 
-def _spectra(moment: np.ndarray, length: int, ratio: float) -> np.ndarray:
-    """Spectra ``(channels, length // 2 + 1)`` of the moment raised by `ratio`; the highest bin is empty."""
+def follow(audio: np.ndarray, sample_rate: int, ring_s: float) -> np.ndarray:
+    """Return the level of a sound, 0..1 ``(samples,)``: at once up, and down by a factor e in `ring_s`."""
+    step = max(1, round(0.001 * sample_rate))
+    count = -(-audio.shape[1] // step)
+    padded = np.pad(audio, ((0, 0), (0, count * step - audio.shape[1])))
+    level = np.sqrt((padded**2).mean(axis=0).reshape(count, step).mean(axis=1))
+    fall, held = float(np.exp(-step / sample_rate / ring_s)), 0.0
+    for number, now in enumerate(level):
+        held = level[number] = max(float(now), held * fall)
+    level /= max(float(level.max()), 1e-20)
+    return np.interp(np.arange(audio.shape[1]), (np.arange(count) + 0.5) * step, level).astype(np.float32)
+
+
+def spectra_of(moment: np.ndarray, length: int, ratio: float) -> np.ndarray:
+    """Return the spectra ``(channels, length // 2 + 1)`` of the moment raised by `ratio`; the highest bin is empty."""
     moment = moment[:, : min(length, round(length * ratio))]
     taper = np.hanning(moment.shape[1] + 2)[1:-1].astype(np.float32)
     mean = moment.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
@@ -196,6 +165,7 @@ def _spectra(moment: np.ndarray, length: int, ratio: float) -> np.ndarray:
     return np.pad(spectra, ((0, 0), (0, bins - spectra.shape[1])))
 
 
-def _phases(count: int, rng: np.random.Generator) -> np.ndarray:
+def draw_phases(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `count` complex numbers of size 1, their angles drawn by lot."""
     turns = rng.random(count, np.float32) * np.float32(2 * np.pi)
     return np.cos(turns) + np.complex64(1j) * np.sin(turns)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from handlers.textures.freeze import Colour
-
 GRAIN_S = (0.12, 0.22, 0.4)
 OVERLAP = 7.0
 """Grains that sound at once, on average: fewer leave holes, more cost time and blur."""
@@ -33,7 +31,6 @@ def strew(
     *,
     lowest: float,
     highest: float,
-    colour: Colour | None = None,
     edges_only: bool = False,
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Strew a cloud: a loop that grains run across the seam of.
@@ -42,8 +39,6 @@ def strew(
     ----------
     lowest, highest
         Semitones between which grains are moved.
-    colour
-        Gains by frequency.
     edges_only
         Move every grain as far as it may go, up or down: for what is so narrow that less would hardly spread.
 
@@ -57,7 +52,7 @@ def strew(
     # The recording's own pitch is heard most, so that its harmony stays.
     weights = np.array([HOME * len(pitches) if pitch == 0 else 1.0 for pitch in pitches])
     pitches = [float(np.clip(pitch + rng.uniform(-DETUNE, DETUNE), lowest, highest)) for pitch in pitches]
-    copies = _copies(region, pitches, sample_rate, colour)
+    copies = _copies(region, pitches, sample_rate)
     loudness, places_in = _where_it_sounds(region)
     cloud = np.zeros((len(region), length), np.float32)
     spans = []
@@ -152,13 +147,11 @@ def _where_it_sounds(region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return loudness / loudness[-1], np.linspace(0, 1, 65)
 
 
-def _copies(region: np.ndarray, pitches: list[float], sample_rate: int, colour: Colour | None) -> list[np.ndarray]:
+def _copies(region: np.ndarray, pitches: list[float], sample_rate: int) -> list[np.ndarray]:
     """The region at each pitch: of the same spectrum, more or fewer samples."""
     length = fft.next_fast_len(region.shape[1], real=True)
     spectra = fft.rfft(region, n=length, axis=1)
     spectra[:, : max(1, round(LOWEST_HZ * length / sample_rate))] = 0
-    if colour is not None:
-        spectra *= colour(np.arange(spectra.shape[1]) * sample_rate / length).astype(np.float32)
     copies = []
     for pitch in pitches:
         samples = fft.next_fast_len(round(length / 2 ** (pitch / 12)), real=True)

@@ -94,9 +94,10 @@ def _profiles(params: TexturesParams, context: Context) -> list[tuple[str, Profi
 
 
 def _sources(params: TexturesParams, context: Context) -> Sequence[InputFile]:
-    sources = context.inputs.get(params.reference)
+    sources = [source for reference in params.references for source in context.inputs.get(reference, ())]
     if not sources:
-        raise Invalid(f"input: {params.reference!r} holds no audio; name a step, an item or a file that is there")
+        named = ", ".join(params.references)
+        raise Invalid(f"input: {named!r} holds no audio; name a step, an item or a file that is there")
     if params.sources is not None and len(sources) == 1 and is_catalogue(sources[0].path):
         root = context.folders[params.root] if params.root else None
         return expand(sources[0], params.start_index, params.count, root)

@@ -58,7 +58,7 @@ def estimate(params: TexturesParams, inputs: Mapping[str, list[Estimate]]) -> Es
         durations = (params.durations or own) if kind == "pads" else own
         lengths_s += [_seconds(durations[number % len(durations)]) for number in range(count)]
     mean_s = sum(lengths_s) / len(lengths_s)
-    known = inputs.get(params.reference) or [Estimate()]
+    known = [one for reference in params.references for one in inputs.get(reference) or [Estimate()]]
     if params.sources is not None or any(one.items is None for one in known):
         return Estimate(duration_s=mean_s)
     items = len(lengths_s) * len(params.profile_names) * sum(one.items or 0 for one in known)
@@ -78,13 +78,13 @@ def plan(params: TexturesParams, inputs: Mapping[str, list[Path]], world: World)
     Invalid
         When a profile or the catalogue cannot be read.
     """
-    paths = inputs.get(params.reference, [])
+    paths = [path for reference in params.references for path in inputs.get(reference, ())]
     if params.sources is not None and len(paths) == 1 and is_catalogue(paths[0]):
         rows = read_rows(paths[0], params.start_index, params.count)
         named = [(params.start_index + place, row["rel_path"], row["slug"]) for place, row in enumerate(rows)]
     else:
         names = [path.name for path in paths]
-        named = list(zip(range(len(names)), names, distinct_slugs(names), strict=True))
+        named = list(zip(range(len(names)), names, distinct_slugs([str(path) for path in paths]), strict=True))
     for name in params.profile_names:
         try:
             profile = load_profile(world.config_dir, name)

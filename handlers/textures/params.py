@@ -30,8 +30,9 @@ def _each_once(names: list[str]) -> list[str]:
 class TexturesParams(Params):
     """Pads, swells, clouds, hiss and flickers out of every recording behind `input`; no passage is used twice."""
 
-    input: Reference | None = None
-    """What is mined: a step (all its items), one item (`beds/1`), or a path (`./textures/old-tape.flac`)."""
+    input: Reference | Annotated[list[Reference], Field(min_length=1, max_length=1000)] | None = None
+    """What is mined: a step (all its items), one item (`beds/1`), a path (`./textures/old-tape.flac`), or several of
+    these."""
     sources: Reference | None = None
     """In place of `input`: a catalogue (`.csv`, `.json`, `.md`) whose rows are mined, as `select` writes it."""
     root: Folder | None = None
@@ -118,9 +119,10 @@ class TexturesParams(Params):
         return self
 
     @property
-    def reference(self) -> str:
-        """What is mined: `input` or `sources`, as written."""
-        return self.input if self.input is not None else self.sources
+    def references(self) -> list[str]:
+        """What is mined: `input` or `sources`, as written, each once."""
+        given = self.input if self.input is not None else self.sources
+        return [given] if isinstance(given, str) else list(dict.fromkeys(given or ()))
 
     @property
     def profile_names(self) -> list[str]:
@@ -137,7 +139,7 @@ HANDLER = Handler(
     summary="pads, swells, clouds and hiss out of recordings, looped, measured and named",
     params=TexturesParams,
     lane="cpu",
-    version="2",
+    version="3",
     run="handlers.textures.mine:run",
     check="handlers.textures.outlook:check",
     estimate="handlers.textures.outlook:estimate",

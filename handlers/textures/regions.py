@@ -95,6 +95,8 @@ class Choice:
         self._noisy, self._bright = _sums(features.noisiness), _sums(bright)
         self._chroma = _sums(features.chroma)
         self._typical_chroma = _unit(self._chroma[-1])
+        self.mean_chroma = _unit(features.chroma).mean(axis=0) if len(level) else np.ones(12)
+        """Mean share of each pitch class from A on, each frame counting the same."""
         self._taken: list[tuple[int, int]] = []
         self._refused: list[tuple[int, int]] = []
         self._chosen: dict[Aim, list[np.ndarray]] = {}

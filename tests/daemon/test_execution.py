@@ -132,3 +132,18 @@ def test_a_run_knows_where_its_items_will_lie(tmp_path: Path) -> None:
     one = Stage(tmp_path / "1", publishes={"folder": "/out/j", "step": "seed-7/s", "run": 3, "runs": 12})
     assert one.run.published_path(1, ".flac") == Path("/out/j/seed-7/j_s_003-1.flac")
     assert Stage(tmp_path / "2", publishes={"folder": "/out/j"}).run.published_path(2, ".wav") == Path("/out/j/j_s_2.wav")
+
+
+def test_an_input_that_is_not_listened_to_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from tests.probes import HANDLER
+
+    source, heard = tmp_path / "in.wav", []
+    source.write_bytes(b"sound")
+    entry = {"path": str(source), "label": "in", "sha256": "0" * 64}
+    monkeypatch.setattr("tests.probes.run", lambda params, context: heard.extend(context.inputs["in"]))
+    outcome = Stage(tmp_path, inputs={"in": [entry]}).run.run(replace(HANDLER, listens=False))
+    assert heard[0].sha256 == outcome.inputs[0]["sha256"] == "0" * 64, "as recorded; whoever reads it would be refused"
+    with pytest.raises(Invalid, match="is not the file its job made"):
+        Stage(tmp_path / "2", inputs={"in": [entry]}).run.run(HANDLER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import sqlite3
@@ -241,6 +242,19 @@ def test_the_same_recording_twice_is_mined_twice_and_named_apart(mines: House) -
     mines.drop("dig.yaml", job(mines))
     folder = Path(mines.ended("dig")["folder"]) / "by_source/track00/pads"
     assert sorted(path.name for path in folder.iterdir()) == ["track00_pad01-2.txt", "track00_pad01.txt"]
+
+
+def test_a_row_called_what_a_second_one_would_be_is_mined_too(mines: House) -> None:
+    tracks(mines, "tone")
+    again = mines.home / "tracks" / "again"
+    again.mkdir()
+    (again / "track00.txt").write_text("tone 0")
+    other = again / "track00.txt"
+    key = hashlib.sha256(b"tone 0").hexdigest()
+    mines.start()
+    mines.drop("dig.yaml", job(mines, listing={"stray": str(other), "stray_key": f"{key}.2"}))
+    done = mines.ended("dig")
+    assert [run["label"] for run in gathered(done)] == ["again/track00.txt", "track00.txt", "stray"]
 
 
 def test_a_thousand_rows_hold_nothing_up(mines: House) -> None:

@@ -141,6 +141,20 @@ def test_without_a_named_file_a_catalogue_is_not_written_over(call, music) -> No
     assert again.exit_code == 1 and "is there already" in again.stderr
 
 
+def test_two_recordings_of_one_name_are_mined_into_folders_of_their_own(call, music) -> None:
+    for number, folder in enumerate("ab"):
+        (music / folder).mkdir()
+        files.write(music / folder / "song_a.wav", tone(3.0, 220.0 * (1 + number)), 44_100)
+    words = ["a/song_a.wav", "b/song_a.wav", "--pads", "1", "--kinds", "pads", "--durations", "[1]", "--crossfade", "0.5"]
+    planned = call("do", "textures", *words, "--dry-run")
+    assert [line.split(" -> ")[1].split(":")[0] for line in planned.stdout.splitlines()] == [
+        "by_source/a_song_a", "by_source/b_song_a"
+    ]  # fmt: skip
+    done = call("do", "textures", *words, "--output", "mined")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.parent.parent.name for path in (music / "mined").rglob("*_pad01.wav")) == ["a_song_a", "b_song_a"]
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(call, music) -> None:
     assert call("do", "discover", "--root", ".", "--output", "selected_sources.csv").exit_code == 0
     before = sorted(os.listdir(music))

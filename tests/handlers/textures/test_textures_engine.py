@@ -11,7 +11,9 @@ import pytest
 
 from handlers.audio import files
 from handlers.contract import Invalid
+from handlers.textures import engine
 from handlers.textures.engine import Dropped, Texture, mine
+from handlers.textures.judge import judge
 from handlers.textures.params import TexturesParams
 from handlers.textures.profiles import Profile
 from handlers.textures.wanted import Want, list_wants
@@ -157,6 +159,22 @@ def test_extremes_give_most_of_what_is_wanted_and_reasons_for_the_rest(dig: Any,
     assert len(dropped) <= 1 and all(dropped)
 
 
+def test_of_a_lone_tone_most_is_made_and_not_tried_for_ever(dig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    monkeypatch.setattr(
+        engine, "judge", lambda kind, *given, **named: tries.append(kind) or judge(kind, *given, **named)
+    )
+    time_s = np.arange(62 * SAMPLE_RATE) / SAMPLE_RATE
+    made = dig(0.4 * np.sin(2 * np.pi * 440 * time_s, dtype=np.float32)[None])
+    dropped = [(want.kind, one.reason) for want, one in made if isinstance(one, Dropped)]
+    assert (
+        len(dropped) <= 4
+        and all(reason for _, reason in dropped)
+        and {kind for kind, _ in dropped} <= {"clouds", "swells"}
+    )
+    assert len(tries) < 3 * len(made)
+
+
 def test_of_a_recording_too_short_for_all_the_rest_is_dropped_with_the_reason(dig: Any) -> None:
     made = dig(filtered_noise(2.0))
     dropped = [one.reason for _, one in made if isinstance(one, Dropped)]
@@ -175,14 +193,14 @@ def test_a_texture_is_told_from_those_of_nine_other_tracks(dig: Any) -> None:
     prints = [fingerprint(audio) for audio in sources]
     hits, count = 0, 0
     for number, audio in enumerate(sources):
-        for _, one in dig(audio, 22_050, pads=2, swells=3, clouds=2, hiss=2, flickers=0):
+        for _, one in dig(audio, 22_050, pads=2, swells=3, clouds=2, hiss=2, flickers=2):
             if isinstance(one, Texture):
                 hits, count = hits + (nearest(fingerprint(one.audio), prints) == number), count + 1
-    assert count >= 80 and hits >= TOLD * count
+    assert count >= 105 and hits >= TOLD * count
 
 
-TOLD = 0.7
-"""Share of textures whose track is found; one in ten by chance. What the benchmark prints is over all kinds."""
+TOLD = 0.85
+"""Share of textures, flickers included, whose track is found; one in ten by chance. Measured: 0.92 to 0.98."""
 
 
 def fingerprint(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

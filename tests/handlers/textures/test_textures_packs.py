@@ -79,3 +79,13 @@ def test_an_ogg_keeps_the_seam_of_a_loop(tmp_path: Path) -> None:
     decoded, rate = files.read(tmp_path / "a.ogg")
     seam = measure_seam(decoded, rate, 4_410)
     assert seam.jump <= 2.5 and seam.dip_db >= -2
+
+
+def test_a_loop_at_another_rate_is_the_same_circle() -> None:
+    turns = np.arange(44_100) / 44_100
+    loop = np.sin(2 * np.pi * 440 * turns, dtype=np.float32)[None]
+    target = target_of("daw", Output(sample_rate=48_000))
+    made = convert(loop, 44_100, target, loop=True, peak_dbtp=-3.0)
+    wanted = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
+    assert made.shape == (2, 48_000)
+    np.testing.assert_allclose(made[0] / np.abs(made[0]).max(), wanted / np.abs(wanted).max(), atol=1e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from handlers.audio.loop import choose_start, cut_loop
-from handlers.audio.seam import measure_seam
+from handlers.audio.seam import measure_dip, measure_seam
 from tests.fixtures.sound import tone
 from tests.handlers.textures.materials import SAMPLE_RATE, detuned_chord, drums, filtered_noise
 
@@ -80,3 +80,10 @@ def test_the_start_is_sought_where_the_wave_is_quiet() -> None:
 def test_a_loop_that_needs_more_than_there_is_is_refused() -> None:
     with pytest.raises(ValueError, match="does not lie in"):
         cut_loop(tone(220.0, 1.0), FADE - 1, 1000, FADE)
+
+
+def test_a_softer_end_is_a_dip_by_as_many_decibels() -> None:
+    loop = np.sin(2 * np.pi * 400 * np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE, dtype=np.float32)
+    loop[-SAMPLE_RATE // 2 :] *= 0.5
+    assert measure_dip(loop, SAMPLE_RATE // 2) == pytest.approx(-6.02, abs=0.1)
+    assert measure_dip(loop[: -SAMPLE_RATE // 2], SAMPLE_RATE // 2) == pytest.approx(0.0, abs=0.1)
