@@ -16,6 +16,10 @@ from pathlib import PurePosixPath
 LONGEST = 48
 """Characters: with folders and a file's name it stays under the 260 of a path on Windows."""
 NAMELESS = "track"
+_SPELT_OUT = str.maketrans({
+    "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ł": "l", "ı": "i", "ŋ": "ng",
+})  # fmt: skip
+"""Letters that Unicode does not take apart into a plain one and an accent. (Of ß casefolding makes ss.)"""
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 _RESERVED = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.ASCII)
 
@@ -23,10 +27,11 @@ _RESERVED = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.ASCII)
 def slug_of(text: str) -> str:
     """Return a name as a folder may be called, from 1 to `LONGEST` characters.
 
-    Letters lose their accents. Where more than half of them has no plain letter (another script), six digits of the
-    name's hash tell it from others.
+    Letters lose their accents; ß becomes ss, æ ae, ø o. Where more than half of them has no plain letter (another
+    script), six digits of the name's hash tell it from others.
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    spelt = unicodedata.normalize("NFKD", text).casefold().translate(_SPELT_OUT)
+    plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
     slug = _cut(re.sub(r"[^a-z0-9-]+", "_", plain), LONGEST)
     letters = sum(character.isalnum() for character in unicodedata.normalize("NFC", text))
     kept = sum(character.isalnum() for character in slug)

@@ -13,7 +13,10 @@ from handlers.audio.delivery.slugs import LONGEST, distinct_slugs, slug_of
     ("text", "slug"),
     [
         ("Old Tape (Final) v2", "old_tape_final_v2"),
-        ("Überfahrt — Rußig", "uberfahrt_ruig"),
+        ("Überfahrt — Rußig", "uberfahrt_russig"),
+        ("GRÖẞE", "grosse"),
+        ("Smørrebrød, Ænima", "smorrebrod_aenima"),
+        ("Łódź", "lodz"),
         ("con", "track_con"),
         ("LPT1", "track_lpt1"),
         ("COM¹", "track_com1"),
@@ -47,6 +50,11 @@ def test_tracks_are_called_by_their_file_and_where_shared_by_their_folder_too() 
 
 def test_what_is_still_alike_is_numbered_around_names_that_are_there() -> None:
     assert distinct_slugs(["song", "SONG", "song_2"]) == ["song", "song_3", "song_2"]
+
+
+def test_names_that_differ_in_case_or_a_trailing_dot_only_lie_in_folders_of_their_own() -> None:
+    slugs = distinct_slugs(["Song.wav", "song.flac", "song..mp3", "CON.wav", "con.flac", "Größe.wav", "Grosse.wav"])
+    assert slugs == ["song", "song_2", "song_3", "track_con", "track_con_2", "grosse", "grosse_2"]
 
 
 def test_a_dot_in_a_title_is_no_suffix() -> None:
