@@ -132,10 +132,11 @@ def _deliver(
     listing = context.workdir / f"{stem}_rows.jsonl"
     catalogue.write_rows(listing, rows)
     context.emit(1, listing, "sidecar", label="rows", published=listing.name)
+    # An empty list too: one of an earlier run, left beside a catalogue that scripts write anew, would name the mended.
+    listing = context.workdir / f"{stem}_broken.csv"
+    catalogue.write_table(listing, ("rel_path", "reason"), broken)
+    context.emit(1, listing, "sidecar", label="broken", published=listing.name)
     if broken:
-        listing = context.workdir / f"{stem}_broken.csv"
-        catalogue.write_table(listing, ("rel_path", "reason"), broken)
-        context.emit(1, listing, "sidecar", label="broken", published=listing.name)
         examples = "; ".join(f"{rel_path}: {reason}" for rel_path, reason in broken[:3])
         context.warn(f"{len(broken)} could not be used ({examples}{'; ...' if len(broken) > 3 else ''})")
     context.log("catalogued", **facts)

@@ -120,9 +120,9 @@ def judge_measured(measured: Mapping[str, float | None], wishes: Wishes) -> Verd
             return Verdict(key, f"it has no {key}")
         low, high = wanted.min, wanted.max
         if low is not None and value < low:
-            return Verdict(key, f"{value:g} {unit}".rstrip() + f" is under {low:g}")
+            return Verdict(key, f"{key} {value:g} {unit}".rstrip() + f" is under {low:g}")
         if high is not None and value > high:
-            return Verdict(key, f"{value:g} {unit}".rstrip() + f" is over {high:g}")
+            return Verdict(key, f"{key} {value:g} {unit}".rstrip() + f" is over {high:g}")
     return Verdict()
 
 

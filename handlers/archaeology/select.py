@@ -107,11 +107,11 @@ def _deliver(
     listing = context.workdir / f"{stem}_rows.jsonl"
     catalogue.write_rows(listing, chosen)
     context.emit(1, listing, "sidecar", label="rows", published=listing.name)
-    if rejected:
-        listing = context.workdir / f"{stem}_rejected.csv"
-        lines = [(row["id"], row["rel_path"], verdict.rule, verdict.reason) for row, verdict in rejected]
-        catalogue.write_table(listing, ("id", "rel_path", "rule", "reason"), lines)
-        context.emit(1, listing, "sidecar", label="rejected", published=listing.name)
+    # An empty list too: one of an earlier run must not stay beside a catalogue that is written anew.
+    listing = context.workdir / f"{stem}_rejected.csv"
+    lines = [(row["id"], row["rel_path"], verdict.rule, verdict.reason) for row, verdict in rejected]
+    catalogue.write_table(listing, ("id", "rel_path", "rule", "reason"), lines)
+    context.emit(1, listing, "sidecar", label="rejected", published=listing.name)
     lengths_s = [row["duration_sec"] or 0.0 for row in chosen]
     context.emit(
         1,

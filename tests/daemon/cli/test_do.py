@@ -132,7 +132,7 @@ def test_a_disk_is_catalogued_and_chosen_from_by_the_commands_in_peoples_scripts
     assert "--max-duration has no value" in chosen.stderr
     with open(music / "lists" / "selected_sources.csv", newline="") as file:
         assert [row["rel_path"] for row in csv.DictReader(file)] == ["masters/a.wav", "b.wav"]
-    assert sorted(os.listdir(music)) == ["audio_catalog.csv", "audio_catalog_rows.jsonl", "b.wav", "lists", "masters"]
+    assert sorted(os.listdir(music)) == ["audio_catalog.csv", "audio_catalog_broken.csv", "audio_catalog_rows.jsonl", "b.wav", "lists", "masters"]
 
 
 def test_without_a_named_file_a_catalogue_is_not_written_over(call, music) -> None:

@@ -149,6 +149,15 @@ def test_broken_files_are_listed_with_their_reason_and_stop_nothing(find: Any, r
     assert len(context.warnings) == 1 and "4 could not be used" in context.warnings[0]
 
 
+def test_the_list_of_broken_files_is_empty_again_once_they_are_mended(find: Any, record: Any, disk: Path) -> None:
+    record("good.wav")
+    (disk / "bad.wav").write_text("no audio at all")
+    assert list(broken(find())) == ["bad.wav"]
+    record("bad.wav")
+    context = find()
+    assert broken(context) == {} and not context.warnings
+
+
 def test_unsupported_types_are_counted(find: Any, record: Any, disk: Path) -> None:
     record("a.wav")
     for name in ("b.m4a", "c.M4A", "d.wma", "cover.jpg", "notes.txt"):
@@ -156,7 +165,7 @@ def test_unsupported_types_are_counted(find: Any, record: Any, disk: Path) -> No
     assert find().delivered().facts["unsupported"] == {".m4a": 2, ".wma": 1}
 
 
-@pytest.mark.parametrize("name", ["cut.flac", "cut.ogg", "cut.opus"])
+@pytest.mark.parametrize("name", ["cut.flac", "cut.mp3", "cut.ogg", "cut.opus"])
 def test_only_verify_finds_a_truncated_file_that_looks_whole(find: Any, record: Any, name: str) -> None:
     record("whole" + Path(name).suffix, audio=noise(3.0, 48_000), rate=48_000)
     cut = record(name, audio=noise(3.0, 48_000), rate=48_000)

@@ -295,6 +295,11 @@ def test_measured_rules_listen(choose: Any, sounds: Any, wish: dict[str, Any], s
     assert all(one[column] is not None for one in catalogue.read(context.delivered().path))
     assert {name for name, (by, _) in rejected(context).items() if by == rule} == set(sounds) - set(stay)
     assert rejected(context)["silence.wav"][1].startswith("it has no ")
+    assert all(why.startswith((f"{rule} ", "it has no ")) for by, why in rejected(context).values() if by == rule)
+
+
+def test_the_list_of_what_was_rejected_is_there_and_empty_where_all_stays(choose: Any) -> None:
+    assert rejected(choose(row("a.wav"))) == {}
 
 
 def test_what_was_measured_stands_in_the_catalogue_and_is_not_measured_again(
