@@ -196,11 +196,12 @@ def load_profile(config_dir: Path, name: str) -> Profile:
         if layer == DEFAULT and not path.exists():
             continue
         try:
-            own = _ours(read_mapping(path), path.name)
-            merged = _merge(merged, own)
+            document = read_mapping(path)
+            merged = _merge(merged, _ours(document, path.name))
             profile = Profile.model_validate(merged)
         except ValidationError as error:
-            raise ValueError(f"{path.name}: {explain(error, Profile, _alias_keys())}") from error
+            reason = _as_written(explain(error, Profile, _alias_keys()), document)
+            raise ValueError(f"{path.name}: {reason}") from error
     return profile if merged else Profile()
 
 
@@ -234,6 +235,15 @@ def _ours(document: dict[str, Any], file: str) -> dict[str, Any]:
         key = next(iter(left))
         raise ValueError(f"{file}: {section}.{key}: no such key{nearest(str(key), _alias_keys()[section])}")
     return result
+
+
+def _as_written(reason: str, document: dict[str, Any]) -> str:
+    """The reason with the document's own names of keys before ours: nobody finds `output.bits` in a file without it."""
+    for alias, (place, _) in _ALIASES.items():
+        section, key = alias.split(".")
+        if isinstance(held := document.get(section), dict) and key in held:
+            reason = reason.replace(place, f"{alias} ({place})")
+    return reason
 
 
 def _alias_keys() -> dict[str, list[str]]:

@@ -92,6 +92,8 @@ hiss: {bandpass_low_hz: 7000, bandpass_high_hz: 16000}
         ("pads: {durations: [99 bars]}", "outside 0.25 to 64 bars"),
         ("pads: {durations: [90]}", "90 s is outside"),
         ("pads: {crossfade: 1}\npad_miner: {loop_crossfade_ms: 50}", "two names of one key"),
+        ("global: {output_bit_depth: 20}", r"mine.yaml: global.output_bit_depth \(output.bits\): .* \(it is 20\)"),
+        ("pad_miner: {loop_crossfade_ms: '50'}", r"pad_miner.loop_crossfade_ms \(pads.crossfade\): '50' is not a time"),
         ("pads: {count: 3}\npads: {count: 4}", "'pads' is there twice"),
         ("pads: {count: '3'}", r"pads.count: .*valid integer.* \(it is '3'\)"),
         ("- pads", "holds no keys"),
