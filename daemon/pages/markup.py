@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
@@ -60,10 +59,12 @@ def render(child: Child) -> Html:
 
 
 def link_to(file_name: str) -> str:
-    """A relative link to a file beside the page, or in a seed's folder there.
+    """A relative link to a file beside the page, or in a folder there.
 
-    Nothing in a name can be a scheme, a way out of the folder, a query or markup.
+    Nothing in a name can be a scheme, a way out of the folder, a query or markup. The slashes between folders stay what
+    they are: to a browser that reads from disk `%2F` is a letter of a file's name, and the file is not found.
     """
-    folder, slash, name = file_name.rpartition("/")
-    plain = not slash or re.fullmatch(r"seed-[0-9]{1,10}", folder, re.ASCII)
-    return f"{folder}{slash}{quote(os.fsencode(name), safe='')}" if plain else quote(os.fsencode(file_name), safe="")
+    parts = file_name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return quote(os.fsencode(file_name), safe="")
+    return "/".join(quote(os.fsencode(part), safe="") for part in parts)
