@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from handlers.audio.columns import WINDOW, Columns
 from handlers.audio.files import Reader
+from handlers.audio.letters import spell_out
 from handlers.audio.strips import Strip, add_strips
 
 WIDTH, HEIGHT = 1600, 420
@@ -272,9 +273,8 @@ def _write_header(pen: ImageDraw.ImageDraw, columns: Columns, axis: _Axis, title
     level = f"peak  {20 * math.log10(peak):.1f} dBFS" if peak > 0 else "silent"
     note = f"{clock(axis.duration_s)}   {level}"
     pen.text((WIDTH - RIGHT, 5), note, DIM, ImageFont.load_default(12), anchor="ra")
-    if title:
-        room = PLOT_WIDTH - 200
-        pen.text((LEFT, 3), _fit(title, ImageFont.load_default(15), room), TEXT, ImageFont.load_default(15))
+    font = ImageFont.load_default(15)
+    pen.text((LEFT, 3), fit(title, font, PLOT_WIDTH - 200), TEXT, font)
 
 
 def _write_sections(pen: ImageDraw.ImageDraw, sections: Sequence[Span], axis: _Axis) -> None:
@@ -284,7 +284,7 @@ def _write_sections(pen: ImageDraw.ImageDraw, sections: Sequence[Span], axis: _A
         pen.line([(left, HEADER - 3), (max(left, right - 3), HEADER - 3)], colour, 2)
         room = right - left - 6
         label = section.label if font.getlength(section.label) <= room or not section.short else section.short
-        if label := _fit(label, font, room):
+        if label := fit(label, font, room):
             pen.text((left, HEADER - 17), label, colour, font)
 
 
@@ -294,7 +294,7 @@ def _write_spans(pen: ImageDraw.ImageDraw, spans: Sequence[Span], axis: _Axis) -
         left, right = axis.x(span.start_s), axis.x(span.end_s)
         bottom = HEADER + WAVE + GAP // 2
         pen.line([(left, bottom - 5), (left, bottom), (right, bottom), (right, bottom - 5)], MARK_COLOUR, 2)
-        if label := _fit(span.label, font, right - left):
+        if label := fit(span.label, font, right - left):
             pen.text((left + 4, bottom - 15), label, MARK_COLOUR, font)
 
 
@@ -326,8 +326,9 @@ def clock(time_s: float, *, tenths: bool = False) -> str:
     return f"{hours}:{minutes:02d}:{rest}" if hours else f"{minutes}:{rest}"
 
 
-def _fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room_px: float) -> str:
-    """The text, or as much of it as fits with an ellipsis; nothing where not even three letters would."""
+def fit(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room_px: float) -> str:
+    """The text in letters that the font has, or as much as fits with an ellipsis; nothing where three letters do not."""
+    text = " ".join(spell_out(text).split())
     if font.getlength(text) <= room_px:
         return text
     while len(text) > 3 and font.getlength(text + "…") > room_px:

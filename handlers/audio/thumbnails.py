@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from handlers.audio.picture import BACKGROUND, DIM, PALETTE, SECTION_COLOURS, TEXT, clock
+from handlers.audio.picture import BACKGROUND, DIM, PALETTE, SECTION_COLOURS, TEXT, clock, fit
 
 WIDTH, WAVE, SPECTRUM, BETWEEN = 640, 72, 84, 4
 WINDOW = 1024
@@ -126,7 +126,7 @@ def draw_overview(
     pen = ImageDraw.Draw(drawn)
     for place, name in enumerate(lanes):
         pen.text((4, HEADER + LONG_WAVE + 2 + LANE * place), name, 4 + place % len(SECTION_COLOURS), font)
-    pen.text((MARGIN, 4), title, 1, font)
+    pen.text((MARGIN, 4), fit(title, font, width - 60), 1, font)
     pen.text((LONG_WIDTH - 6, 4), clock(duration_s), 2, font, anchor="ra")
     drawn.save(path, compress_level=2)
 

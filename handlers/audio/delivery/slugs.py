@@ -13,13 +13,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from handlers.audio.letters import spell_out
+
 LONGEST = 48
 """Characters: with folders and a file's name it stays under the 260 of a path on Windows."""
 NAMELESS = "track"
-_SPELT_OUT = str.maketrans({
-    "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ł": "l", "ı": "i", "ŋ": "ng",
-})  # fmt: skip
-"""Letters that Unicode does not take apart into a plain one and an accent. (Of ß casefolding makes ss.)"""
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 _RESERVED = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.ASCII)
 
@@ -30,9 +28,7 @@ def slug_of(text: str) -> str:
     Letters lose their accents; ß becomes ss, æ ae, ø o. Where more than half of them has no plain letter (another
     script), six digits of the name's hash tell it from others.
     """
-    spelt = unicodedata.normalize("NFKD", text).casefold().translate(_SPELT_OUT)
-    plain = unicodedata.normalize("NFKD", spelt).encode("ascii", "ignore").decode()
-    slug = _cut(re.sub(r"[^a-z0-9-]+", "_", plain), LONGEST)
+    slug = _cut(re.sub(r"[^a-z0-9-]+", "_", spell_out(text).lower()), LONGEST)
     letters = sum(character.isalnum() for character in unicodedata.normalize("NFC", text))
     kept = sum(character.isalnum() for character in slug)
     if not slug or (2 * kept < letters and len(slug) < LONGEST - 8):

@@ -56,6 +56,24 @@ def test_the_shortest_sound_and_silence_have_a_picture(tmp_path: Path, shape: tu
     assert pixels(tmp_path / "a.png").shape == (160, WIDTH) and pixels(tmp_path / "b.png").shape[1] == LONG_WIDTH
 
 
+@pytest.mark.parametrize(("title", "plain"), [("Größe", "Grosse"), ("日本語", ""), ("Caf\u00e9\u2003Łódź", "Cafe Lodz")])
+def test_a_title_is_drawn_in_letters_that_the_font_has(tmp_path: Path, title: str, plain: str) -> None:
+    envelope = Envelope(8_000)
+    envelope.feed(tone(440.0, 1.0, 8_000))
+    for name, text in (("a.png", title), ("b.png", plain)):
+        draw_overview(tmp_path / name, envelope, 8_000, {}, text)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_long_title_leaves_the_length_legible(tmp_path: Path) -> None:
+    envelope = Envelope(8_000)
+    envelope.feed(tone(440.0, 1.0, 8_000))
+    for name, title in (("a.png", "A" * 300), ("b.png", "")):
+        draw_overview(tmp_path / name, envelope, 8_000, {}, title)
+    titled, plain = (pixels(tmp_path / name)[:HEADER, -60:] for name in ("a.png", "b.png"))
+    np.testing.assert_array_equal(titled, plain)
+
+
 def test_what_was_taken_is_marked_in_its_lane_and_in_the_waveform(tmp_path: Path) -> None:
     audio = tone(440.0, 10.0)
     envelope = Envelope(audio.shape[1])
