@@ -104,11 +104,14 @@ def _index(sources: Sequence[Source]) -> Html:
                 tag("td", tag("a", seen, href=link(place, ""), tabindex="-1", aria_hidden="true") if seen else None),
                 tag("td", tag("a", source.rel_path, href=link(place, "")), not source.ok and [" ", _badge(source)]),
                 tag("td", clock(source.duration_s), class_="number"),
-                [tag("td", count, class_="number") for count in source.stats.values()],
+                [
+                    tag("td", count, class_="number", data_name=name.replace("_", " "))
+                    for name, count in source.stats.items()
+                ],
             )
         )
     head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
-    return tag("section", tag("div", tag("table", head, tag("tbody", rows)), class_="scroll"))
+    return tag("section", tag("div", tag("table", head, tag("tbody", rows), class_="index"), class_="scroll"))
 
 
 def _badge(source: Source) -> Html:

@@ -206,6 +206,8 @@ def test_over_twenty_sources_have_a_page_each_and_an_index(mined: Any, gathered:
     index = Page(published / "sources.html")
     assert not index.all("audio") and len(index.all("img")) == 21
     assert all(path.is_file() for path in index.files())
+    named = [cell["data-name"] for cell in index.all("td") if "data-name" in cell]
+    assert named == ["pads", "swells", "clouds", "hiss loops", "hiss flickers"] * 21, "on a phone there is no head"
     pages = sorted(published.glob("by_source/*/index.html"))
     assert len(pages) == 21 and set(pages) <= set(index.files())
     one = Page(published / "by_source" / "song_4" / "index.html")
