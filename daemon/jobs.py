@@ -22,7 +22,8 @@ ID_PATTERN = re.compile(r"(\d{8}-\d{6})-([a-z0-9][a-z0-9-]{0,59})-(\d{4,})", re.
 
 def slug(text: str, default: str = "job") -> str:
     """Reduce a name to ``[a-z0-9-]``, at most 60 characters, safe on every filesystem and in every shell."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    # Casefolding, not lower case: it makes ss of ß, which would fall away.
+    plain = unicodedata.normalize("NFKD", text).casefold().encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or default
 
 

@@ -21,7 +21,7 @@ def test_an_id_says_when_what_and_which() -> None:
     [
         ("Kick Study", "kick-study"),
         ("../../etc/passwd", "etc-passwd"),
-        ("Größe", "groe"),
+        ("Größe", "grosse"),
         ("日本", "job"),
         ("x" * 90, "x" * 60),
         ("\x1b[31mred", "31mred"),
