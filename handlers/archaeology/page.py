@@ -54,7 +54,9 @@ def write_all(sources: Sequence[Source], title: str, when: str) -> dict[str, str
         body[:0] = [_source(source, "", f"{number}-") for number, source in enumerate(made, 1)]
     failed = sum(not source.ok for source in sources)
     count = sum(len(source.textures) for source in sources)
-    told = f"{count} textures from {len(sources) - failed} of {len(sources)} recordings · {when}"
+    told: list[Child] = [f"{count} textures from {len(sources) - failed} of {len(sources)} recordings · {when}"]
+    if failed:
+        told += [" · ", tag("a", f"{failed} failed", href="#failed", class_="bad")]
     head = [tag("p", "Drophammer", class_="dim"), tag("h1", title), tag("p", told, class_="dim")]
     return {"sources.html": _page(title, head, body), **pages}
 

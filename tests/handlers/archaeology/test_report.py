@@ -218,6 +218,13 @@ def test_over_twenty_sources_have_a_page_each_and_an_index(mined: Any, gathered:
     assert context.delivered().facts["total"] == 22
 
 
+def test_the_top_of_the_page_leads_to_what_failed(mined: Any, gathered: Any, published: Path) -> None:
+    gathered(mined("a.wav", "a"), FAILED)
+    page = Page(published / "sources.html")
+    assert "1 failed" in page.text and [one for one in page.all("a") if one["href"] == "#failed"]
+    assert [one for one in page.all("section") if one.get("id") == "failed"]
+
+
 def test_twenty_sources_are_on_one_page(mined: Any, gathered: Any, published: Path) -> None:
     gathered(*(mined(f"{number}.wav", f"s{number}", pictures=False) for number in range(20)))
     assert len(Page(published / "sources.html").all("audio")) == 100
