@@ -152,9 +152,18 @@ class ReportParams(Params):
     """All that a `for_each` step made, and what failed, as `batch_results.json`, a summary, and a page to hear it on."""
 
     input: Reference
-    """The step that went over the recordings."""
+    """The step that went over the recordings, of the same job: the page links to textures that lie beside it."""
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """What the page is called; without it the job's name."""
+
+    @model_validator(mode="after")
+    def _lies_beside(self) -> Self:
+        if self.input.startswith("from/"):
+            raise ValueError(
+                f"input: {self.input!r} lies in another job's folder, where no link of this page would lead: "
+                "put the report into the job that mines"
+            )
+        return self
 
 
 DISCOVER = Handler(

@@ -298,6 +298,11 @@ def test_items_of_a_step_without_for_each_are_grouped_by_their_source(
     assert [(one["rel_path"], one["track_slug"]) for one in document["results"]] == [("a.wav", "a"), ("b.wav", "b")]
 
 
+def test_a_page_without_its_textures_beside_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="put the report into the job that mines"):
+        ReportParams(input="from/textures")
+
+
 def test_nothing_to_report_is_refused(gathered: Any) -> None:
     with pytest.raises(Invalid, match="name the step with `for_each`"):
         gathered()
