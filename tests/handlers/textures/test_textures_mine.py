@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,22 @@ def test_of_one_second_what_can_be_made_is_made_and_the_rest_has_its_reason(mine
         return
     made = primaries(context)
     assert len(made) + len(mining(context, made[-1].item)["dropped"]) == 3
+
+
+def test_an_hour_is_mined_without_ever_being_held_whole(context_factory: Any, tmp_path: Path) -> None:
+    sample_rate, minute = 8_000, noise(60.0, 8_000, channels=1)
+    with files.Writer(tmp_path / "hour.wav", sample_rate, 1, subtype="PCM_16") as writer:
+        for _ in range(60):
+            writer.write(minute)
+    context = context_factory(inputs={"in": tmp_path / "hour.wav"})
+    tracemalloc.start()
+    try:
+        run(TexturesParams.model_validate({"input": "in", **PADS}), context)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [one.facts["frames"] for one in primaries(context)] == [2 * sample_rate] * 2
+    assert peak < 3600 * sample_rate * np.dtype(np.float32).itemsize
 
 
 def test_fewer_than_asked_for_is_a_warning_with_the_reason(mine: Any) -> None:
