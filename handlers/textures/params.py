@@ -28,7 +28,7 @@ def _each_once(names: list[str]) -> list[str]:
 
 
 class TexturesParams(Params):
-    """Pads, swells, clouds, hiss and flickers out of every recording behind `input`; no passage is used twice."""
+    """Pads, swells, clouds, hiss and flickers out of every recording behind `input`; no passage is used twice in one profile."""
 
     input: Reference | Annotated[list[Reference], Field(min_length=1, max_length=1000)] | None = None
     """What is mined: a step (all its items), one item (`beds/1`), a path (`./textures/old-tape.flac`), or several of
