@@ -103,7 +103,7 @@ class Reader:
             block = self._file.read(wanted, dtype=self._dtype, always_2d=True)
         except sf.LibsndfileError as error:
             raise Invalid(
-                f"{self.path}: cannot be decoded at {self.position / self.info.sample_rate:.2f} s "
+                f"{self.path}: cannot be decoded somewhere after {self.position / self.info.sample_rate:.2f} s "
                 f"({error.error_string}): the file is damaged; replace it with an intact copy"
             ) from error
         if len(block) < wanted:

@@ -128,7 +128,7 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, name: str, content: bytes |
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "mp3"])
 def test_a_truncated_file_is_refused_with_its_place(tmp_path: Path, suffix: str) -> None:
     _write_truncated(tmp_path / f"half.{suffix}")
-    with pytest.raises(Invalid, match=rf"half\.{suffix}: (holds \d+ of|ends after 1\.|cannot be decoded at)"):
+    with pytest.raises(Invalid, match=rf"half\.{suffix}: (holds \d+ of|ends after 1\.|cannot be decoded somewhere after)"):
         files.read(tmp_path / f"half.{suffix}")
 
 
