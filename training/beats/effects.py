@@ -32,3 +32,11 @@ def finish(rng: Rng, sound: np.ndarray, beat_s: float) -> np.ndarray:
         pole = np.exp(-2 * np.pi * rng.uniform(60, 300) / RATE)
         sound = lfilter([1, -1], [1, -pole], sound)
     return sound.astype(np.float32)
+
+
+def crush(rng: Rng, sound: np.ndarray) -> np.ndarray:
+    """As an early sampler has it: held over two or three samples, in steps of 5 to 8 bits."""
+    hold, steps = int(rng.choice((2, 2, 3))), 2 ** int(rng.integers(4, 8))
+    top = np.abs(sound).max() + 1e-9
+    held = np.repeat(sound[::hold], hold)[: len(sound)]
+    return (np.round(held / top * steps) / steps * top).astype(np.float32)

@@ -5,12 +5,13 @@ A piece is drawn from a seed: genre, tempo, patterns, chords, melody, sections, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import lfilter
 
 from training.beats import voices
+from training.beats.canvas import Canvas, draw_clock
 from training.beats.effects import finish
 from training.beats.patterns import GENRES, Rng, draw_drums, draw_line
 from training.beats.voices import RATE, Synth
@@ -49,7 +50,9 @@ def make_piece(seed: int, *, genre: str | None = None, duration_s: float | None 
     duration_s, tempo_bpm
         Seconds; beats a minute.
     drift
-        ``ramp``, ``change`` or ``sway``: how the tempo moves; without it, it does not.
+        How the tempo moves; without it, it does not. ``ramp``: faster or slower by up to 35 %; ``change`` and ``step``:
+        at once, by up to 28 % and by 1 to 6 %; ``sway`` and ``gentle``: to and fro, by 2 and by 0.5 %; ``late``: it slows
+        down at the end; ``pause``: a beat or two are long.
     """
     rng = np.random.default_rng([40_417, seed])
     names = list(GENRES)
@@ -64,13 +67,21 @@ def make_piece(seed: int, *, genre: str | None = None, duration_s: float | None 
     duration = duration_s or float(rng.choice((15, 30, 50, 75, 110), p=(0.06, 0.14, 0.3, 0.35, 0.15)))
     per_bar = BEATS[feel.meter]
     bars = max(2, int(duration * tempo / 60 / per_bar))
-    beat_s = _clock(rng, bars * per_bar, tempo, drift)
+    beat_s = draw_clock(rng, bars * per_bar, tempo, drift)
     sound = _play(rng, genre, beat_s, bars, per_bar, feel.steps)
     sound = finish(rng, sound, 60 / tempo)
-    silence = float(rng.uniform(0, 0.7)) if rng.random() < 0.8 else 0.0
-    sound = np.concatenate([np.zeros(round(silence * RATE), np.float32), sound])
-    beats = beat_s[:-1] + round(silence * RATE) / RATE
-    downbeats = np.arange(0, len(beats), per_bar)
+    downbeats = np.arange(0, bars * per_bar, per_bar)
+    return end_piece(
+        rng, Piece(sound, RATE, beat_s[:-1], downbeats, feel.meter, f"{genre}-{seed}", f"made/{genre}", drift is None)
+    )
+
+
+def end_piece(rng: Rng, piece: Piece) -> Piece:
+    """The piece after silence, some cut and some under noise, at a level of any kind."""
+    sound, beats, downbeats = piece.audio, piece.beats_s, piece.downbeats
+    silence = round((float(rng.uniform(0, 0.7)) if rng.random() < 0.8 else 0.0) * RATE)
+    sound = np.concatenate([np.zeros(silence, np.float32), sound])
+    beats = beats + silence / RATE
     if rng.random() < 0.3 and len(beats) > 40:
         cut = int(rng.uniform(0, 0.4) * len(sound))
         sound, beats, downbeats = _crop(sound, beats, downbeats, cut)
@@ -78,7 +89,7 @@ def make_piece(seed: int, *, genre: str | None = None, duration_s: float | None 
         noise = rng.standard_normal(len(sound)) * np.sqrt(np.mean(sound**2)) * 10 ** (-rng.uniform(10, 40) / 20)
         sound = sound + noise.astype(np.float32)
     sound = (sound / (np.abs(sound).max() + 1e-9) * rng.uniform(0.2, 0.98)).astype(np.float32)
-    return Piece(sound, RATE, beats, downbeats, feel.meter, f"{genre}-{seed}", f"made/{genre}", drift is None)
+    return replace(piece, audio=sound, beats_s=beats, downbeats=downbeats)
 
 
 def make_beatless(seed: int) -> Piece:
@@ -120,43 +131,6 @@ def _crop(sound: np.ndarray, beats: np.ndarray, downbeats: np.ndarray, cut: int)
     return sound[cut:], beats[kept] - cut / RATE, np.flatnonzero(begins[kept])
 
 
-def _clock(rng: Rng, beats: int, tempo: float, drift: str | None) -> np.ndarray:
-    """Time of every beat and of the end, ``(beats + 1,)``."""
-    pace = np.full(beats, tempo)
-    if drift == "ramp":
-        start, end = sorted(rng.integers(0, beats, 2)) if rng.random() < 0.4 else (0, beats)
-        factor = float(np.exp(rng.uniform(-0.3, 0.3)))
-        pace *= np.interp(np.arange(beats), [start, max(end, start + 8)], [1, factor])
-    elif drift == "change":
-        for place in rng.integers(beats // 6, max(beats * 5 // 6, beats // 6 + 1), rng.integers(1, 4)):
-            pace[place // 4 * 4 :] *= np.exp(rng.uniform(-0.25, 0.25))
-    elif drift == "sway":
-        knots = np.arange(0, beats + 16, 16)
-        pace *= np.exp(np.interp(np.arange(beats), knots, rng.normal(0, 0.02, len(knots))))
-    pace = pace.clip(50, 220)
-    return np.concatenate([[0.0], np.cumsum(60 / pace)])
-
-
-class _Canvas:
-    """Where sounds are put, by beat."""
-
-    def __init__(self, rng: Rng, beat_s: np.ndarray) -> None:
-        self._rng, self._beat_s = rng, beat_s
-        self.sound = np.zeros(round(beat_s[-1] * RATE) + RATE, np.float32)
-        self._loose_s = float(rng.choice((0.0, 0.0, 0.0, 0.003, 0.008)))
-
-    def place(self, beat: float) -> int:
-        return round(float(np.interp(beat, np.arange(len(self._beat_s)), self._beat_s)) * RATE)
-
-    def put(self, beat: float, sound: np.ndarray, gain: float, late: int = 0) -> None:
-        start = self.place(beat) + late
-        if self._loose_s:
-            start += round(abs(self._rng.normal(0, self._loose_s)) * RATE)
-        part = sound[: max(0, len(self.sound) - start)]
-        if start >= 0 and len(part):
-            self.sound[start : start + len(part)] += np.float32(gain) * part.astype(np.float32)
-
-
 def _play(rng: Rng, genre: str, beat_s: np.ndarray, bars: int, per_bar: int, per_beat: int) -> np.ndarray:
     steps = per_bar * per_beat
     feel = GENRES[genre]
@@ -185,7 +159,7 @@ def _play(rng: Rng, genre: str, beat_s: np.ndarray, bars: int, per_bar: int, per
     for number in range(2, sections):
         if rng.random() < 0.5:
             playing[number] = playing[int(rng.integers(number))]
-    beds = [_Canvas(rng, beat_s) for _ in range(2)]
+    beds = [Canvas(rng, beat_s) for _ in range(2)]
     drums, music = beds
     _play_drums(rng, drums, draw_drums(genre, rng, steps), playing, bars, per_bar, per_beat, unit, swing)
     _play_notes(rng, music, playing, bars, per_bar, per_beat, unit, swing, genre)
@@ -195,7 +169,7 @@ def _play(rng: Rng, genre: str, beat_s: np.ndarray, bars: int, per_bar: int, per
     return sound + drums.sound * 10 ** (rng.uniform(-8, 4) / 20)
 
 
-def _pump(rng: Rng, canvas: _Canvas, beats: int) -> np.ndarray:
+def _pump(rng: Rng, canvas: Canvas, beats: int) -> np.ndarray:
     """Levels that duck on every beat, as under a compressor."""
     depth, back = rng.uniform(0.3, 0.95), rng.uniform(0.08, 0.25)
     gain = np.ones(len(canvas.sound), np.float32)
@@ -209,7 +183,7 @@ def _late(step: int, swing: float, per_beat: int) -> float:
     return swing / per_beat if swing and step % 2 else 0.0
 
 
-def _play_drums(rng, canvas, rows, playing, bars, per_bar, per_beat, unit, swing) -> None:  # noqa: ANN001, PLR0913
+def _play_drums(rng, canvas, rows, playing, bars, per_bar, per_beat, unit, swing) -> None:
     steps = per_bar * per_beat
     shots = {
         "kick": [voices.kick(rng)], "snare": [voices.snare(rng)], "hat": [voices.hat(rng), voices.hat(rng, opened=True)],
@@ -269,7 +243,7 @@ def _play_drums(rng, canvas, rows, playing, bars, per_bar, per_beat, unit, swing
             canvas.put(bar * per_bar, shots["crash"][0], 0.3)
 
 
-def _play_notes(rng, canvas, playing, bars, per_bar, per_beat, unit, swing, genre) -> None:  # noqa: ANN001, PLR0913
+def _play_notes(rng, canvas, playing, bars, per_bar, per_beat, unit, swing, genre) -> None:
     steps = per_bar * per_beat
     synths = {role: Synth(rng, name) for role, name in (
         ("bass", "bass"), ("chord", str(rng.choice(("chord", "pad")))), ("lead", str(rng.choice(("lead", "pluck")))), ("arp", "pluck"))}  # fmt: skip
