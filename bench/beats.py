@@ -27,11 +27,13 @@ from bench.trackers import Found, librosa_beat_track, ours, run_here, run_peer
 from handlers.audio.files import Writer
 from handlers.audio.grid.track import find_grid
 from handlers.audio.resample import resample
-from training.beats.modules import render_modules
+from training.beats.modules import list_modules, render_number
 from training.beats.music import Piece, make_beatless, make_piece
+from training.beats.songs import make_song
 
 NAMES_OF_TRACKERS = ("ours", "librosa", "aubio", "essentia-degara", "essentia-multifeature", "madmom", "BeatNet")
 OCTAVES = (1, 2, 0.5, 3, 1 / 3)
+MOVES = ("ramp", "change", "sway", "gentle", "step")
 
 
 def judge(piece: Piece, found: Found) -> list[float]:
@@ -62,13 +64,17 @@ def exams(pieces: int, modules: Path | None) -> dict[str, list[Piece]]:
     seeds = range(FIRST_SEED, FIRST_SEED + pieces)
     found = {
         "made up, one tempo": [make_piece(seed) for seed in seeds],
+        "songs, one tempo": [make_song(seed) for seed in seeds],
         "made up, 15 s": [make_piece(seed, duration_s=15) for seed in seeds[::4]],
-        "made up, tempo moves": [
-            make_piece(seed, drift=("ramp", "change", "sway")[seed % 3], duration_s=75) for seed in seeds[::3]
+        "tempo moves": [
+            (make_piece, make_song)[seed % 2](seed, drift=MOVES[number % len(MOVES)], duration_s=75)
+            for number, seed in enumerate(seeds[::2])
         ],
+        "it pauses": [(make_piece, make_song)[seed % 2](seed, drift="pause", duration_s=75) for seed in seeds[::4]],
     }
     if modules:
-        found["modules"] = [piece for piece in render_modules(modules) if piece.steady]
+        rendered = (render_number(modules, number) for number in range(len(list_modules(modules))))
+        found["modules"] = [piece for piece in rendered if piece is not None]
     return found
 
 

@@ -18,14 +18,16 @@ from training.beats.examples import Example, make_example
 from training.beats.instrument import render_stems
 from training.beats.loops import make_loop
 from training.beats.music import Piece, make_beatless, make_piece
+from training.beats.songs import make_song
 
-MADE, LOOPS, BEATLESS, STEM_SEEDS, VARIANTS = 1600, 300, 150, 6, 8
+MADE, SONGS, MOVING, LOOPS, BEATLESS, STEM_SEEDS, VARIANTS = 3000, 2200, 800, 400, 200, 8, 16
 """Pieces of each source; variants of each module."""
+DRIFTS = ("ramp", "sway", "gentle", "step", "change")
 PROCESSES = 2
 
 
-def build(folder: Path, source: str, modules_folder: Path) -> list[Example]:
-    """Return the examples of a source, ``made``, ``stems`` or ``modules``, made once."""
+def build(folder: Path, source: str, modules_folder: Path) -> None:
+    """Build the examples of a source, ``made``, ``songs``, ``moving``, ``stems`` or ``modules``, made once."""
     path = folder / f"{source}.npz"
     if not path.is_file():
         tasks: list[tuple[Callable[..., list[Example]], tuple]] = {
@@ -34,6 +36,8 @@ def build(folder: Path, source: str, modules_folder: Path) -> list[Example]:
                 + [(_loop, (seed,)) for seed in range(LOOPS)]
                 + [(_beatless, (seed,)) for seed in range(BEATLESS)]
             ),
+            "songs": lambda: [(_song, (seed,)) for seed in range(SONGS)],
+            "moving": lambda: [(_moving, (seed,)) for seed in range(MOVING)],
             "stems": lambda: [(_stems, (seed,)) for seed in range(STEM_SEEDS)],
             "modules": lambda: [
                 (_module, (modules_folder, number)) for number in range(len(modules.list_modules(modules_folder)))
@@ -45,7 +49,6 @@ def build(folder: Path, source: str, modules_folder: Path) -> list[Example]:
                 one for number, task in enumerate(waiting) for one in _told(task.result(), source, number, len(tasks))
             ]
         examples.save(found, path)
-    return examples.load(path)
 
 
 def _told(made: list[Example], source: str, number: int, total: int) -> list[Example]:
@@ -63,6 +66,13 @@ def _made(seed: int) -> list[Example]:
     return _learn([through_mp3(piece) if seed % 12 == 0 else piece])
 
 
+def _moving(seed: int) -> list[Example]:
+    rng = np.random.default_rng([40_424, seed])
+    make = (make_piece, make_song)[seed % 2]
+    piece = make(500_000 + seed, drift=str(rng.choice(DRIFTS)), duration_s=float(rng.choice((40, 75, 110))))
+    return _learn([replace(piece, source=f"moving/{piece.source.replace('/', '-')}")])
+
+
 def _loop(seed: int) -> list[Example]:
     return _learn([make_loop(seed)])
 
@@ -76,11 +86,16 @@ def _stems(seed: int) -> list[Example]:
     return _learn(vary(piece, number) if number % 2 else piece for number, piece in enumerate(pieces))
 
 
+def _song(seed: int) -> list[Example]:
+    piece = make_song(seed)
+    return _learn([through_mp3(piece) if seed % 12 == 0 else piece])
+
+
 def _module(folder: Path, number: int) -> list[Example]:
-    piece = modules.render_number(folder, number)
-    if piece is None:
-        return []
-    return _learn([piece, *(vary(piece, 100 * number + turn) for turn in range(1, VARIANTS))])
+    turns = [modules.render_number(folder, number, turn) for turn in range(VARIANTS)]
+    return _learn(
+        piece if not turn else vary(piece, 100 * number + turn) for turn, piece in enumerate(turns) if piece is not None
+    )
 
 
 def vary(piece: Piece, seed: int) -> Piece:

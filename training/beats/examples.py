@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from handlers.audio.grid.bars import BARS, describe_bars
+from handlers.audio.grid.drift import moving_clock
 from handlers.audio.grid.features import features_of
+from handlers.audio.grid.network import SEEN
 from handlers.audio.grid.onsets import combined, onset_curves
 from handlers.audio.grid.pulse import describe_pulse
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb
@@ -58,18 +60,27 @@ class Example:
         start = int(self.sizes[:lattice].sum())
         return self.seen[start : start + int(self.sizes[lattice])]
 
+    def seen_of_right(self) -> np.ndarray:
+        """The cells of the lattice whose grid is best, from one of its beats on: float16 ``(cells, SEEN)``."""
+        best = int(np.argmax(self.f_measure))
+        return self.seen_of(int(self.lattice[best]))[int(self.beat[best]) :]
+
 
 def make_example(piece: Piece) -> Example | None:
     """Describe a piece; None for one too short or silent to have hypotheses."""
     features = features_of([piece.audio], piece.sample_rate)
     curves = onset_curves(features)
     curve = combined(curves)
-    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM)
+    clock = None if piece.steady else moving_clock(curve)
+    if clock:
+        curve = clock.straighten(curve)
+    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM, clock)
     if not hypotheses:
         return None
     f_measure = np.zeros(len(hypotheses))
     if len(piece.beats_s):
-        f_measure = np.array([judge(one, piece) for one in hypotheses])
+        even_s = clock.unwarp(piece.beats_s) if clock else piece.beats_s
+        f_measure = np.array([judge(one, even_s) for one in hypotheses])
     best = int(np.argmax(f_measure))
     comb = Comb(curve)
     bar_rows, bar = np.zeros((0, 0)), -1
@@ -90,15 +101,15 @@ def make_example(piece: Piece) -> Example | None:
     )  # fmt: skip
 
 
-def judge(hypothesis: Hypothesis, piece: Piece) -> float:
-    """F-measure of a hypothesis' even grid between the first and the last true beat."""
-    lattice, beats = hypothesis.lattice, piece.beats_s
+def judge(hypothesis: Hypothesis, beats_s: np.ndarray) -> float:
+    """F-measure of a hypothesis' even grid between the first and the last of true beats, ``(beats,)`` seconds."""
+    lattice = hypothesis.lattice
     period = 4 * lattice.quarter_s
     first = lattice.first_s + hypothesis.beat * lattice.quarter_s
-    number = (beats - first) / period
+    number = (beats_s - first) / period
     matched = np.sum(np.abs(number - np.round(number)) * period <= WINDOW_S)
-    count = (beats[-1] - beats[0] + 2 * WINDOW_S) / period + (1 if period > 0 else 0)
-    return float(2 * min(matched, count) / (count + len(beats)))
+    count = (beats_s[-1] - beats_s[0] + 2 * WINDOW_S) / period + (1 if period > 0 else 0)
+    return float(2 * min(matched, count) / (count + len(beats_s)))
 
 
 def _true_bar(beats_s: np.ndarray, piece: Piece) -> int:
@@ -115,12 +126,19 @@ def _true_bar(beats_s: np.ndarray, piece: Piece) -> int:
 
 
 def save(examples: list[Example], path: Path) -> None:
-    """Write examples as one file of arrays."""
-    packed: dict[str, np.ndarray] = {}
-    for number, one in enumerate(examples):
-        for key, value in vars(one).items():
-            packed[f"{number}.{key}"] = np.asarray(value)
+    """Write examples: what networks see into an array beside `path` that is read where it lies, all else into `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    total = sum(len(one.seen) for one in examples)
+    seen = np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", np.float16, (total, SEEN))
+    packed: dict[str, np.ndarray] = {}
+    start = 0
+    for number, one in enumerate(examples):
+        seen[start : start + len(one.seen)] = one.seen
+        start += len(one.seen)
+        for key, value in vars(one).items():
+            if key != "seen":
+                packed[f"{number}.{key}"] = np.asarray(value)
+    seen.flush()
     np.savez(path, count=len(examples), **packed)
 
 
@@ -129,8 +147,12 @@ def load(path: Path) -> list[Example]:
     with np.load(path) as file:
         count = int(file["count"])
         kept = {name: file[name] for name in file.files}
-    names = Example.__dataclass_fields__
-    return [
-        Example(**{key: kept[f"{n}.{key}"] if kept[f"{n}.{key}"].ndim else kept[f"{n}.{key}"].item() for key in names})
-        for n in range(count)
-    ]
+    names = [name for name in Example.__dataclass_fields__ if name != "seen"]
+    seen, start, found = np.load(path.with_suffix(".npy"), mmap_mode="r"), 0, []
+    for number in range(count):
+        given = {key: kept[f"{number}.{key}"] for key in names}
+        given = {key: value if value.ndim else value.item() for key, value in given.items()}
+        end = start + int(given["sizes"].sum())
+        found.append(Example(**given, seen=seen[start:end]))
+        start = end
+    return found

@@ -37,7 +37,7 @@ def render_stems(seeds: range, duration_s: tuple[float, ...] = (20, 40, 60)) -> 
 PULSED = ("kick", "snare", "hats", "metal", "bass", "lead", "arp", "toms", "stab")
 
 
-def has_pulse(score) -> bool:  # noqa: ANN001
+def has_pulse(score) -> bool:
     """Whether anything is hit or plucked often enough to tell a beat."""
     hits = sum(len(score.events.get(part, ())) for part in PULSED)
     return hits >= score.meter.bars * 2

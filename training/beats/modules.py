@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ BLOCK = 32
 """Samples between looks at the row: 0.7 ms."""
 LONGEST_S = 180.0
 ROWS_PER_BEAT = 4
+UNEVEN_S, LEAST_S = 0.008, 20.0
 SLOWEST_BPM, FASTEST_BPM = 60.0, 205.0
 """Faster than this, eight rows or sixteen are the beat; slower ones are left out."""
 
@@ -59,16 +60,19 @@ def list_modules(folder: Path) -> list[Path]:
     return list(seen.values())
 
 
-def render_modules(folder: Path) -> Iterator[Piece]:
-    """Render the modules that were fetched, those whose grid fits."""
-    for number in range(len(list_modules(folder))):
-        if piece := render_number(folder, number):
-            yield piece
+def render_number(folder: Path, number: int, turn: int = 0) -> Piece | None:
+    """Render one of :func:`list_modules`; None where its rows are no likely beat.
 
-
-def render_number(folder: Path, number: int) -> Piece | None:
-    """Render one of :func:`list_modules`; None where its rows are no likely beat."""
-    return render(_load(folder), list_modules(folder)[number], folder)
+    Parameters
+    ----------
+    folder
+        Where :func:`fetch` put them.
+    number
+        Of the module.
+    turn
+        0 is the module as it is; any other draws a tempo, a pitch, and how loud each channel is, some of them mute.
+    """
+    return render(_load(folder), list_modules(folder)[number], folder, turn)
 
 
 def _load(folder: Path) -> ctypes.CDLL:
@@ -78,8 +82,17 @@ def _load(folder: Path) -> ctypes.CDLL:
         if name in found:
             ctypes.CDLL(str(found[name]), mode=ctypes.RTLD_GLOBAL)
     library = ctypes.CDLL(str(found.get("libopenmpt.so.0", "libopenmpt.so.0")))
-    library.openmpt_module_create_from_memory.restype = ctypes.c_void_p
-    library.openmpt_module_create_from_memory.argtypes = [ctypes.c_char_p, ctypes.c_size_t, *[ctypes.c_void_p] * 3]
+    library.openmpt_module_ext_create_from_memory.restype = ctypes.c_void_p
+    library.openmpt_module_ext_create_from_memory.argtypes = [ctypes.c_char_p, ctypes.c_size_t, *[ctypes.c_void_p] * 7]
+    library.openmpt_module_ext_get_module.restype = ctypes.c_void_p
+    library.openmpt_module_ext_get_module.argtypes = [ctypes.c_void_p]
+    library.openmpt_module_ext_get_interface.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+    ]
+    library.openmpt_module_get_num_channels.argtypes = [ctypes.c_void_p]
     library.openmpt_module_read_float_stereo.restype = ctypes.c_size_t
     library.openmpt_module_read_float_stereo.argtypes = [
         ctypes.c_void_p,
@@ -89,17 +102,52 @@ def _load(folder: Path) -> ctypes.CDLL:
     ]
     for name in ("row", "order", "pattern"):
         getattr(library, f"openmpt_module_get_current_{name}").argtypes = [ctypes.c_void_p]
-    library.openmpt_module_destroy.argtypes = [ctypes.c_void_p]
-    library.openmpt_module_destroy.restype = None
+    library.openmpt_module_ext_destroy.argtypes = [ctypes.c_void_p]
+    library.openmpt_module_ext_destroy.restype = None
     return library
 
 
-def render(library: ctypes.CDLL, path: Path, folder: Path) -> Piece | None:
+class _Interactive(ctypes.Structure):
+    """What libopenmpt calls its interface ``interactive``, as far as it is used."""
+
+    _fields_ = [
+        ("set_current_speed", ctypes.c_void_p),
+        ("set_current_tempo", ctypes.c_void_p),
+        ("set_tempo_factor", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_double)),
+        ("get_tempo_factor", ctypes.c_void_p),
+        ("set_pitch_factor", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_double)),
+        ("get_pitch_factor", ctypes.c_void_p),
+        ("set_global_volume", ctypes.c_void_p),
+        ("get_global_volume", ctypes.c_void_p),
+        ("set_channel_volume", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int32, ctypes.c_double)),
+        ("rest", ctypes.c_void_p * 7),
+    ]
+
+
+def _turn(library: ctypes.CDLL, opened: int, module: int, rng: np.random.Generator) -> float:
+    """Draw another tempo, pitch and balance of a module; returns how much faster it is."""
+    hands = _Interactive()
+    if not library.openmpt_module_ext_get_interface(opened, b"interactive", ctypes.byref(hands), ctypes.sizeof(hands)):
+        raise OSError("this libopenmpt has no interface 'interactive': modules cannot be varied")
+    faster = float(np.exp(rng.uniform(-0.22, 0.22)))
+    hands.set_tempo_factor(opened, faster)
+    hands.set_pitch_factor(opened, float(2 ** (rng.integers(-5, 6) / 12)))
+    channels = library.openmpt_module_get_num_channels(module)
+    silent = rng.random() < 0.6
+    for channel in range(channels):
+        mute = silent and rng.random() < 0.3
+        hands.set_channel_volume(opened, channel, 0.0 if mute else float(rng.uniform(0.35, 1.0)))
+    return faster
+
+
+def render(library: ctypes.CDLL, path: Path, folder: Path, turn: int = 0) -> Piece | None:
     """Render one module; None where four rows are no likely beat."""
     data = path.read_bytes()
-    module = library.openmpt_module_create_from_memory(data, len(data), None, None, None)
-    if not module:
+    opened = library.openmpt_module_ext_create_from_memory(data, len(data), *[None] * 7)
+    if not opened:
         return None
+    module = library.openmpt_module_ext_get_module(opened)
+    faster = _turn(library, opened, module, np.random.default_rng([40_422, len(data), turn])) if turn else 1.0
     count = int(LONGEST_S * RATE) // BLOCK
     audio = np.zeros((2, count * BLOCK), np.float32)
     left, right = (np.zeros(BLOCK, np.float32) for _ in range(2))
@@ -118,7 +166,7 @@ def render(library: ctypes.CDLL, path: Path, folder: Path) -> Piece | None:
             rows.append((number * BLOCK, now[1]))
             before = now
         done += got
-    library.openmpt_module_destroy(module)
+    library.openmpt_module_ext_destroy(opened)
     audio = audio[:, :done]
     starts = np.array([start for start, _ in rows]) + BLOCK / 2
     starts[:1] = 0
@@ -126,15 +174,40 @@ def render(library: ctypes.CDLL, path: Path, folder: Path) -> Piece | None:
     if len(starts) < 64 or np.abs(audio).max() < 1e-3:
         return None
     rows_per_beat = ROWS_PER_BEAT
-    row_s = np.median(np.diff(starts)) / RATE
+    row_s = np.median(np.diff(starts)) / RATE * faster
     while 60 / row_s / rows_per_beat > FASTEST_BPM:
         rows_per_beat *= 2
     on_beat = number % rows_per_beat == 0
     beats = starts[on_beat] / RATE
     downbeats = np.flatnonzero(number[on_beat] % (4 * rows_per_beat) == 0)
     gaps = np.diff(beats)
-    if len(beats) < 16 or 60 / np.median(gaps) < SLOWEST_BPM:
+    if len(beats) < 16 or 60 / np.median(gaps) < SLOWEST_BPM * faster:
         return None
-    steady = bool(np.abs(gaps - np.median(gaps)).max() < 0.004)
     source = f"modules/{path.relative_to(folder).parts[0]}"
-    return Piece(audio, RATE, beats, downbeats, "4/4", path.name, source, steady)
+    name = f"{path.name}/{turn}" if turn else path.name
+    return longest_even(Piece(audio, RATE, beats, downbeats, "4/4", name, source))
+
+
+def longest_even(piece: Piece) -> Piece | None:
+    """The longest stretch in which beats follow evenly; None where that is under `LEAST_S`.
+
+    A pattern broken off within a beat, or a change of speed, moves the rows against the beat.
+    """
+    gaps = np.diff(piece.beats_s)
+    even = np.abs(gaps - np.median(gaps)) < UNEVEN_S
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], even, [False]]).astype(int))).reshape(-1, 2)
+    first, last = edges[np.argmax(edges[:, 1] - edges[:, 0])]
+    start_s, end_s = piece.beats_s[first], piece.beats_s[last]
+    if end_s - start_s < LEAST_S:
+        return None
+    if first == 0 and last == len(gaps):
+        return piece
+    # From a little before the first beat, so that its attack is whole.
+    start = max(0, round((start_s - 0.02) * piece.sample_rate))
+    begins = np.isin(np.arange(first, last + 1), piece.downbeats)
+    return replace(
+        piece,
+        audio=piece.audio[..., start : round(end_s * piece.sample_rate)],
+        beats_s=piece.beats_s[first:last] - start / piece.sample_rate,
+        downbeats=np.flatnonzero(begins[:-1]),
+    )

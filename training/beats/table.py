@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
+import torch
 
 from handlers.audio.grid.bars import BARS
-from handlers.audio.grid.network import Network, score_grids
+from handlers.audio.grid.network import Network, score_bars, score_grids
 from handlers.audio.grid.ranking import Model, softmax
 from training.beats.examples import Example
 from training.beats.fit import fit_ranker, fit_yes_no
-from training.beats.network import fit_network
+from training.beats.network import fit_bars, fit_grids
 
-MODULE_WEIGHT = 2.0
+MODULE_WEIGHT = 1.5
 """What a variant of a module counts against a made-up piece: it is music by people."""
+ASKED = 5
+"""Every fifth piece with a beat is asked whether it has one: ranking all of them takes longer than to learn to."""
 OCTAVES = (1, 2, 0.5, 3, 1 / 3, 1.5, 2 / 3)
 
 
@@ -34,65 +39,87 @@ class Learned:
     """All that was learned."""
 
     models: dict[str, Model]
-    network: Network
+    networks: dict[str, Network]
 
     def score(self, one: Example) -> np.ndarray:
         """Scores of a piece's grids, ``(hypotheses,)``."""
         seen = [one.seen_of(number) for number in range(len(one.sizes))]
-        return score_grids(self.models["grid"], self.network, one.rows, seen, one.lattice, one.beat)
+        return score_grids(self.models["grid"], self.networks["grid"], one.rows, seen, one.lattice, one.beat)
+
+    def score_bars(self, one: Example) -> np.ndarray:
+        """Scores of the bars of a piece's right grid, ``(9,)``."""
+        return score_bars(self.models["bar"], self.networks["bar"], one.bar_rows, one.seen_of_right())
 
 
 def fit_all(examples: Sequence[Example]) -> Learned:
     """Fit every model."""
     ranked = with_beat(examples)
     grid = fit_ranker([one.rows for one in ranked], [one.right for one in ranked], weigh(ranked))
-    network = fit_network(ranked, weigh(ranked))
     barred = [one for one in ranked if one.bar >= 0]
     answers = [np.arange(len(BARS)) == one.bar for one in barred]
     bar = fit_ranker([one.bar_rows for one in barred], answers, weigh(barred), trees=100, leaves=8)
-    learned = Learned({"grid": grid, "bar": bar}, network)
-    asked = [one for one in examples if one.right.any() or not one.true_bpm]
+    networks = {"grid": fit_grids(ranked, weigh(ranked)), "bar": fit_bars(barred, weigh(barred))}
+    learned = Learned({"grid": grid, "bar": bar}, networks)
+    nothing = [one for one in examples if not one.true_bpm]
+    asked = ranked[::ASKED] + nothing
     rows = np.array([one.pulse_rows[int(np.argmax(learned.score(one)))] for one in asked])
-    learned.models["beat"] = fit_yes_no(rows, np.array([bool(one.true_bpm) for one in asked]), np.ones(len(asked)))
+    count = np.repeat([float(ASKED), 1.0], [len(asked) - len(nothing), len(nothing)])
+    learned.models["beat"] = fit_yes_no(rows, np.array([bool(one.true_bpm) for one in asked]), count)
     return learned
 
 
-def folds(examples: Sequence[Example]) -> dict[str, tuple[list[Example], list[Example]]]:
-    """What is tried on what: each kind of source without itself."""
-    kinds = sorted({one.source.partition("/")[0] for one in examples})
-    return {
-        kind: (
-            [one for one in examples if not one.source.startswith(f"{kind}/")],
-            [one for one in examples if one.source.startswith(f"{kind}/")],
-        )
-        for kind in kinds
-    }
+@dataclass(frozen=True)
+class Fold:
+    """What was learned without one kind of source, and how it did on it."""
+
+    learned: Learned
+    results: np.ndarray
+    """From :func:`try_on`."""
+    tempers: dict[str, float]
+    """Of models by name: what makes the probabilities of what was held out likeliest."""
 
 
-def cross_validate(examples: Sequence[Example]) -> dict[str, float]:
-    """Print, for each kind of source, what models without it reach there; returns the temper of models by name.
+def is_of(one: Example, kind: str) -> bool:
+    """Whether an example is of a kind of source; what moves is of two: ``moving``, and of what it is made by."""
+    return one.source.replace("-", "/").startswith((f"{kind}/", f"moving/{kind}/"))
 
-    The temper makes the probabilities of modules, which were held out, likeliest.
+
+def fit_fold(read: Callable[[], list[Example]], kind: str | None) -> Fold:
+    """Fit on all but one kind, and try it on that; on everything without a kind.
+
+    In a process of its own, with one thread: several threads for arrays so small wait for each other.
     """
+    torch.set_num_threads(1)
+    examples = read()
+    test = [one for one in examples if kind and is_of(one, kind)]
+    learned = fit_all([one for one in examples if not (kind and is_of(one, kind))])
+    if not test:
+        return Fold(learned, np.zeros((0, 7)), {})
+    bars = [one for one in test if one.bar >= 0]
+    return Fold(
+        learned,
+        try_on(learned, test),
+        {
+            "grid": _temper([(learned.score(one), one.right) for one in with_beat(test)]),
+            "bar": _temper([(learned.score_bars(one), np.arange(len(BARS)) == one.bar) for one in bars]),
+        },
+    )
+
+
+def cross_validate(read: Callable[[], list[Example]], kinds: Sequence[str], processes: int) -> dict[str | None, Fold]:
+    """Fit on everything, and on all but each kind; print what these reach on it. Folds by kind, None for everything."""
     columns = ("pieces", "found", "F", "right", "tempo", "octave", "bars", "beat?")
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        waiting = {kind: pool.submit(fit_fold, read, kind) for kind in (None, *kinds)}
+        folds = {kind: task.result() for kind, task in waiting.items()}
     print(f"{'from the others':16s}" + "".join(f"{name:>8s}" for name in columns), flush=True)
-    tempers: dict[str, float] = {}
-    for kind, (train, test) in folds(examples).items():
-        learned = fit_all(train)
-        results = try_on(learned, test)
+    for kind in kinds:
+        results = folds[kind].results
         means = np.nanmean(results, axis=0)
         print(
             f"{kind:16s}{np.isfinite(results[:, 0]).sum():8d}" + "".join(f"{value:8.3f}" for value in means), flush=True
         )
-        if kind == "modules":
-            bars = [one for one in test if one.bar >= 0]
-            tempers = {
-                "grid": _temper([(learned.score(one), one.right) for one in with_beat(test)]),
-                "bar": _temper(
-                    [(learned.models["bar"].score(one.bar_rows), np.arange(len(BARS)) == one.bar) for one in bars]
-                ),
-            }
-    return tempers
+    return folds
 
 
 def _temper(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
@@ -116,7 +143,7 @@ def try_on(learned: Learned, examples: Iterable[Example]) -> np.ndarray:
             continue
         ratio = one.tempi_bpm[best] / one.true_bpm
         octave = any(abs(ratio / other - 1) < 0.04 for other in OCTAVES)
-        bars = float(int(np.argmax(models["bar"].score(one.bar_rows))) == one.bar) if one.bar >= 0 else np.nan
+        bars = float(int(np.argmax(learned.score_bars(one))) == one.bar) if one.bar >= 0 else np.nan
         results.append(
             [
                 one.f_measure.max(),

@@ -1,8 +1,9 @@
-"""Network: a small convolutional network that hears every quarter beat of a lattice and ranks the grids, in numpy.
+"""Network: small convolutional networks that hear every quarter beat of a lattice and rank grids and bars, in numpy.
 
-What traits average away, such as a fill that leans on the beat or a chord that turns half a bar early, it may still hear:
-it runs along the cells of each lattice in steps of a quarter, a beat, a bar and four bars, and is read at each of the
-four quarters that may be the beat. `make train-beats` trains it; here it is only evaluated.
+What traits average away, such as a fill that leans on the beat or a chord that turns half a bar early, they may still
+hear: they run along the cells of a lattice in steps of a quarter, a beat, a bar and four bars. One is read at each of the
+four quarters that may be the beat, the other at each beat that may begin a bar. `make train-beats` trains them; here they
+are only evaluated.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
+from handlers.audio.grid.bars import BARS
 from handlers.audio.grid.hypotheses import QUARTERS
 from handlers.audio.grid.ranking import MODELS, Model, contrast
 from handlers.audio.grid.traits import GROUPS, SPANS, Cells, novelty
 
 MOST_CELLS = 768
 """Of a lattice; of more the middle is heard: 96 s at 120 BPM."""
+BARS_MEET = 48
+"""Cells after which bars of every meter begin together."""
 DILATIONS = (4, 1, 16, 4, 64)
-SEEN = 7 + GROUPS + 12 + 2 * len(SPANS)
+SEEN = 7 + GROUPS + 24 + 3 * len(SPANS)
 """Values of each cell."""
-NETWORK_SHARE = 2.0
-"""How much of the network's score is added to that of the trees and the linear part."""
+NETWORK_SHARE, BAR_SHARE = 1.0, 1.0
+"""How much of a network's score is added to that of the trees and the linear part."""
 _CLIP = 5.0
 
 
@@ -31,15 +35,16 @@ def look(cells: Cells) -> np.ndarray:
     """What the network sees of a lattice's cells: float16 ``(cells, SEEN)``, at most `MOST_CELLS` from the middle.
 
     Hits in three bands at each quarter, in all and in the low band a third and two thirds of a quarter later; levels in
-    groups of bands; pitch classes; novelty of both. The first row is a cell whose number is a multiple of four.
+    groups of bands; pitch classes, of all and of the bass; novelty of these. The first row is a cell whose number is a
+    multiple of `BARS_MEET`.
     """
     count = len(cells.hits)
-    first = max(0, (count - MOST_CELLS) // 2 // QUARTERS * QUARTERS)
+    first = max(0, (count - MOST_CELLS) // 2 // BARS_MEET * BARS_MEET)
     part = slice(first, first + MOST_CELLS)
     hits = np.concatenate([cells.hits[part], cells.twelfths[part].reshape(-1, 6)[:, 2:]], axis=1)
     columns = [np.log1p(hits.clip(0))]
     changes = []
-    for running, scale, most in ((cells.timbre, 2.0, 3.0), (cells.notes, 4.0, np.inf)):
+    for running, scale, most in ((cells.timbre, 2.0, 3.0), (cells.notes, 4.0, np.inf), (cells.bass, 4.0, np.inf)):
         running = running[first : first + MOST_CELLS + 1]
         level = np.diff(running, axis=0)
         columns.append((level - level.mean(axis=0)).clip(-most, most) * scale)
@@ -51,7 +56,10 @@ def look(cells: Cells) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network; weights float32, ``(in, out)``, biases ``(out,)``."""
+    """A trained network: an ear that runs along cells, and a head that ranks rivals by what was heard and by traits.
+
+    Weights are float32, ``(in, out)``, biases ``(out,)``.
+    """
 
     first: np.ndarray
     """``(5 * SEEN, channels)``: the convolution over five cells."""
@@ -72,21 +80,23 @@ class Network:
     rivals_bias: np.ndarray
     last: np.ndarray
 
-    def score(self, seen: list[np.ndarray], lattice: np.ndarray, beat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Score rival grids, as log-odds among them: ``(grids,)``.
+    def hear(self, seen: np.ndarray) -> np.ndarray:
+        """What is heard in each cell, from :func:`look`: float32 ``(cells, channels)``."""
+        now = np.maximum(_beside(seen.astype(np.float32), 1, 2) @ self.first + self.first_bias, 0)
+        for step, weight, bias in zip(DILATIONS, self.blocks, self.block_biases, strict=True):
+            now = now + np.maximum(_beside(now, step, 1) @ weight + bias, 0)
+        return now
+
+    def rank(self, heard: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Score rivals, as log-odds among them: ``(rivals,)``.
 
         Parameters
         ----------
-        seen
-            From :func:`look`, of each lattice.
-        lattice, beat
-            Int ``(grids,)``: the lattice of each grid, and which of its quarters is the beat.
+        heard
+            What was heard of each, pooled: ``(rivals, ...)``.
         rows
-            Traits with their contrast ``(grids, traits)``, see :func:`handlers.audio.grid.ranking.contrast`.
+            Traits with their contrast ``(rivals, traits)``, see :func:`handlers.audio.grid.ranking.contrast`.
         """
-        heard = np.stack([self.hear(one) for one in seen])[lattice]
-        order = (beat[:, None] + np.arange(QUARTERS)) % QUARTERS
-        heard = np.take_along_axis(heard, order[:, None, :], axis=2).reshape(len(beat), -1)
         known = ((rows - self.mean) / self.scale).clip(-_CLIP, _CLIP).astype(np.float32)
         both = np.concatenate(
             [heard @ self.from_cells + self.from_cells_bias, known @ self.from_traits + self.from_traits_bias], axis=1
@@ -95,18 +105,6 @@ class Network:
         inner = np.concatenate([inner, inner - inner.mean(axis=0)], axis=1)
         return np.maximum(inner @ self.rivals + self.rivals_bias, 0) @ self.last[:, 0]
 
-    def hear(self, seen: np.ndarray) -> np.ndarray:
-        """Mean and spread of what is heard at each quarter of the beat: float32 ``(2 * channels, QUARTERS)``."""
-        now = np.maximum(_beside(seen.astype(np.float32), 1, 2) @ self.first + self.first_bias, 0)
-        for step, weight, bias in zip(DILATIONS, self.blocks, self.block_biases, strict=True):
-            now = now + np.maximum(_beside(now, step, 1) @ weight + bias, 0)
-        result = np.zeros((2, now.shape[1], QUARTERS), np.float32)
-        for quarter in range(QUARTERS):
-            part = now[quarter::QUARTERS]
-            result[0, :, quarter] = part.mean(axis=0) if len(part) else 0
-            result[1, :, quarter] = np.sqrt((part.var(axis=0) if len(part) else 0) + 1e-4)
-        return result.reshape(-1, QUARTERS)
-
 
 def _beside(rows: np.ndarray, step: int, reach: int) -> np.ndarray:
     """Each row with those `step` apart, `reach` of them either way, zeros beyond the ends: ``(n, (2 reach + 1) width)``."""
@@ -114,34 +112,92 @@ def _beside(rows: np.ndarray, step: int, reach: int) -> np.ndarray:
     return np.concatenate([padded[step * k : step * k + len(rows)] for k in range(2 * reach + 1)], axis=1)
 
 
+def _by_quarter(heard: np.ndarray) -> np.ndarray:
+    """Mean and spread of what is heard at each quarter of the beat: float32 ``(2 * channels, QUARTERS)``."""
+    result = np.zeros((2, heard.shape[1], QUARTERS), np.float32)
+    for quarter in range(min(QUARTERS, len(heard))):
+        part = heard[quarter::QUARTERS]
+        result[0, :, quarter] = part.mean(axis=0)
+        result[1, :, quarter] = np.sqrt(part.var(axis=0) + 1e-4)
+    return result.reshape(-1, QUARTERS)
+
+
+def bar_weights(cells: int) -> np.ndarray:
+    """How what is heard is averaged for each of `BARS`: float32 ``(9, 3, cells)``, rows that sum to 1 or are 0.
+
+    Over the first beats of its bars, over the beats in the middle of them, and over all other beats.
+    """
+    place = np.arange(cells)
+    weights = np.zeros((len(BARS), 3, cells), np.float32)
+    for number, bar in enumerate(BARS):
+        beat, within = np.divmod(place, QUARTERS)
+        beat = (beat - bar.first) % bar.beats
+        middle = bar.beats // 2 if bar.beats == 4 else 1
+        for row, chosen in enumerate((beat == 0, beat == middle, (beat != 0) & (beat != middle))):
+            weights[number, row] = chosen & (within == 0)
+    return weights / weights.sum(axis=2, keepdims=True).clip(1)
+
+
 def score_grids(
     model: Model, network: Network, rows: np.ndarray, seen: list[np.ndarray], lattice: np.ndarray, beat: np.ndarray
 ) -> np.ndarray:
-    """Scores of rival grids by both, ``(grids,)``: their mistakes differ, so that the sum is right more often than either.
+    """Scores of grids by both, ``(grids,)``: their mistakes differ, so that the sum is right more often than either.
 
     Parameters
     ----------
     model
         Trees and a linear part, which see traits.
+    network
+        That of grids.
     rows
         Traits ``(grids, traits)``.
-    seen, lattice, beat
-        As in :meth:`Network.score`.
+    seen
+        From :func:`look`, of each lattice.
+    lattice, beat
+        Int ``(grids,)``: the lattice of each grid, and which of its quarters is the beat.
     """
-    return model.score(rows) + NETWORK_SHARE * network.score(seen, lattice, beat, contrast(rows))
+    heard = np.stack([_by_quarter(network.hear(one)) for one in seen])[lattice]
+    order = (beat[:, None] + np.arange(QUARTERS)) % QUARTERS
+    heard = np.take_along_axis(heard, order[:, None, :], axis=2).reshape(len(beat), -1)
+    return model.score(rows) + NETWORK_SHARE * network.rank(heard, contrast(rows))
+
+
+def score_bars(model: Model, network: Network, rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Scores of each of `BARS` by both, ``(9,)``.
+
+    Parameters
+    ----------
+    model
+        Trees and a linear part, which see traits.
+    network
+        That of bars.
+    rows
+        Traits ``(9, traits)``, from :func:`handlers.audio.grid.bars.describe_bars`.
+    seen
+        From :func:`look`, of the right lattice, from a beat on.
+    """
+    heard = (bar_weights(len(seen)) @ network.hear(seen)).reshape(len(rows), -1)
+    return model.score(rows) + BAR_SHARE * network.rank(heard, contrast(rows))
 
 
 @lru_cache(maxsize=1)
-def load_network(path: Path = MODELS) -> Network:
-    """Read the network from the models file."""
+def load_networks(path: Path = MODELS) -> dict[str, Network]:
+    """Read the networks, ``grid`` and ``bar``, from the models file."""
     with np.load(path) as file:
-        return Network(**{field.name: file[f"network.{field.name}"].astype(np.float32) for field in fields(Network)})
+        return {
+            name: Network(
+                **{part.name: file[f"network.{name}.{part.name}"].astype(np.float32) for part in fields(Network)}
+            )
+            for name in ("grid", "bar")
+        }
 
 
-def pack_network(network: Network) -> dict[str, np.ndarray]:
-    """The arrays of a models file from a network; its weights as halves of floats."""
-    kept = {field.name: np.asarray(getattr(network, field.name)) for field in fields(Network)}
+def pack_networks(networks: dict[str, Network]) -> dict[str, np.ndarray]:
+    """The arrays of a models file from networks; their weights as halves of floats."""
     return {
-        f"network.{name}": value.astype(np.float32 if name in ("mean", "scale") else np.float16)
-        for name, value in kept.items()
+        f"network.{name}.{part.name}": np.asarray(getattr(network, part.name)).astype(
+            np.float32 if part.name in ("mean", "scale") else np.float16
+        )
+        for name, network in networks.items()
+        for part in fields(Network)
     }

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlers.audio.grid.bars import BARS, describe_bars
+from handlers.audio.grid.breaks import clock_through_breaks
 from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
 from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
-from handlers.audio.grid.network import load_network, look, score_grids
+from handlers.audio.grid.network import load_networks, look, score_bars, score_grids
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
 from handlers.audio.grid.pulse import describe_pulse
@@ -48,6 +49,11 @@ class Hypothesis:
     beat: int
     number: int = 0
     """Of the lattice, among all of the recording."""
+
+    @property
+    def first_s(self) -> float:
+        """A beat, at most one beat from the start, on the even clock."""
+        return self.lattice.first_s + self.beat * self.lattice.quarter_s
 
 
 def find_grid(
@@ -111,22 +117,16 @@ def find_grid_in(
         return no_beat(onsets, 1.0)
     pulse(0.2)
     clock = moving_clock(combined(curves))
-    curve = clock.straighten(combined(curves)) if clock else combined(curves)
-    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, lowest, highest, clock)
-    if not hypotheses:
+    ranked = rank_grids(features, curves, clock, lowest, highest, first_downbeat_s)
+    if not len(ranked.hypotheses):
         return no_beat(onsets, 1.0)
     pulse(0.6)
-    models = load_models()
-    handicap: np.ndarray | float = 0.0
-    if first_downbeat_s is not None:
-        handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
-    lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
-    scores = score_grids(models["grid"], load_network(), rows, seen, lattices, beats)
-    chances = softmax(scores / models["grid"].temper + handicap)
-    best = int(np.argmax(chances))
-    won = hypotheses[best]
-    cells = cut(won.lattice)
-    sure = models["beat"].chance(describe_pulse(curve, Comb(curve), won.lattice.tempo_bpm, cells))
+    if (broken := clock_through_breaks(curves, clock, ranked.won.lattice.tempo_bpm, ranked.won.first_s)) is not None:
+        clock = broken
+        ranked = rank_grids(features, curves, clock, lowest, highest, first_downbeat_s)
+    models, networks, won = load_models(), load_networks(), ranked.won
+    cells = ranked.cut(won.lattice)
+    sure = models["beat"].chance(describe_pulse(ranked.curve, Comb(ranked.curve), won.lattice.tempo_bpm, cells))
     if sure < (LEAST_STATED if tempo_bpm is not None else 0.5):
         return no_beat(onsets, 1 - sure)
     beats_s, number = _place(features, won, clock)
@@ -139,20 +139,21 @@ def find_grid_in(
     if len(beats_s) < 2:
         return no_beat(onsets, 0.5)
     pulse(0.9)
-    bar_chances = models["bar"].chances(describe_bars(cells, won.beat))
+    bar_scores = score_bars(models["bar"], networks["bar"], describe_bars(cells, won.beat), look(cells)[won.beat :])
+    bar_chances = softmax(bar_scores / models["bar"].temper)
     allowed = np.array([meter in (None, bar.meter) for bar in BARS])
     bar = BARS[int(np.argmax(np.where(allowed, bar_chances, -1)))]
     first = (bar.first - int(number[0])) % bar.beats
     if first_downbeat_s is not None:
         first = int(np.argmin(np.abs(beats_s - first_downbeat_s))) % bar.beats
     segments = _segments(beats_s, features.duration_s, steady)
-    tempo = won.lattice.tempo_bpm if clock else segments[0].tempo_bpm
+    tempo = segments[0].tempo_bpm if steady else won.lattice.tempo_bpm
     return Grid(
         has_beat=True,
         confidence=sure,
         tempo_bpm=tempo,
-        tempo_confidence=_tempo_chance(hypotheses, chances, tempo),
-        alternatives=_alternatives(hypotheses, chances, tempo),
+        tempo_confidence=_tempo_chance(ranked, tempo),
+        alternatives=_alternatives(ranked, tempo),
         beats_s=beats_s,
         downbeats=np.arange(first, len(beats_s), bar.beats),
         meter=bar.meter,
@@ -163,6 +164,42 @@ def find_grid_in(
         segments=segments,
         onsets=onsets,
     )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """All grids that may be, and how likely each is."""
+
+    hypotheses: list[Hypothesis]
+    chances: np.ndarray
+    """``(hypotheses,)``, of sum 1."""
+    curve: np.ndarray
+    """Onset strength ``(frames,)`` on the clock of the grids."""
+    cut: Callable[[Lattice], Cells]
+    """Cuts the recording by a lattice."""
+
+    @property
+    def won(self) -> Hypothesis:
+        """The likeliest."""
+        return self.hypotheses[int(np.argmax(self.chances))]
+
+
+def rank_grids(
+    features: Features, curves: np.ndarray, clock: Clock | None, lowest_bpm: float, highest_bpm: float,
+    first_downbeat_s: float | None = None,
+) -> Ranked:  # fmt: skip
+    """Rank every grid that may be on a clock; parameters as in :func:`hypothesise` and :func:`find_grid`."""
+    curve = clock.straighten(combined(curves)) if clock else combined(curves)
+    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, lowest_bpm, highest_bpm, clock)
+    if not hypotheses:
+        return Ranked([], np.zeros(0), curve, cut)
+    model, network = load_models()["grid"], load_networks()["grid"]
+    handicap: np.ndarray | float = 0.0
+    if first_downbeat_s is not None:
+        handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
+    lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
+    scores = score_grids(model, network, rows, seen, lattices, beats)
+    return Ranked(hypotheses, softmax(scores / model.temper + handicap), curve, cut)
 
 
 def hypothesise(
@@ -208,7 +245,7 @@ def hypothesise(
 def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np.ndarray, np.ndarray]:
     """Beats on their attacks, ``(beats,)`` seconds, and their numbers, that of the lattice's first beat being 0."""
     period_s = 60 / won.lattice.tempo_bpm
-    first_s = won.lattice.first_s + won.beat * won.lattice.quarter_s
+    first_s = won.first_s
     attacks = attack_curve(features)
     if clock is None:
         period_s, placed_s = place_even(attacks, period_s, first_s, features.duration_s)
@@ -243,16 +280,14 @@ def no_beat(onsets: Onsets, confidence: float) -> Grid:
     return Grid(False, confidence, None, 0.0, (), np.zeros(0), np.zeros(0, int), None, 0.0, False, (), onsets)
 
 
-def _tempo_chance(hypotheses: list[Hypothesis], chances: np.ndarray, tempo_bpm: float) -> float:
-    near = [abs(one.lattice.tempo_bpm / tempo_bpm - 1) < 0.02 for one in hypotheses]
-    return float(chances[near].sum())
+def _tempo_chance(ranked: Ranked, tempo_bpm: float) -> float:
+    near = [abs(one.lattice.tempo_bpm / tempo_bpm - 1) < 0.02 for one in ranked.hypotheses]
+    return float(ranked.chances[near].sum())
 
 
-def _alternatives(
-    hypotheses: list[Hypothesis], chances: np.ndarray, tempo_bpm: float
-) -> tuple[tuple[float, float], ...]:
+def _alternatives(ranked: Ranked, tempo_bpm: float) -> tuple[tuple[float, float], ...]:
     found: dict[float, float] = {}
-    for one, chance in zip(hypotheses, chances, strict=True):
+    for one, chance in zip(ranked.hypotheses, ranked.chances, strict=True):
         if abs(one.lattice.tempo_bpm / tempo_bpm - 1) >= 0.02:
             found[one.lattice.tempo_bpm] = found.get(one.lattice.tempo_bpm, 0.0) + float(chance)
     best = sorted(found.items(), key=lambda pair: -pair[1])[:4]

@@ -18,6 +18,7 @@ from handlers.audio.grid.hypotheses import Lattice, Warp
 SPANS = (2, 4, 16, 64)
 LAGS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 GROUPS = 12
+BASS_OCTAVES = 2
 RANGE_DB = 60.0
 _NEAR_FRAMES = 5
 
@@ -32,6 +33,8 @@ class Material:
     """float64 ``(frames + 1, GROUPS)``: running sum of levels in groups of bands, in 10 dB."""
     notes: np.ndarray
     """float64 ``(note frames + 1, 12)``: running sum of pitch classes' shares."""
+    bass: np.ndarray
+    """The same of the lowest two octaves."""
     start_s: float
     """Where the first sound begins."""
     duration_s: float
@@ -45,15 +48,20 @@ def gather_material(features: Features, curves: np.ndarray) -> Material:
     loud = np.percentile(grouped[:: max(1, len(grouped) // 4000)], 95, axis=0)
     floor = (np.maximum(loud, loud.max() * 1e-3) * 10 ** (-RANGE_DB / 20)).astype(np.float32) + np.float32(1e-14)
     level = np.log10(grouped + floor)
-    classes = features.notes.reshape(len(features.notes), -1, 12).sum(axis=1)
-    classes = classes / (classes.sum(axis=1, keepdims=True) + 0.05 * classes.sum(axis=1).mean() + 1e-9)
+    octaves = features.notes.reshape(len(features.notes), -1, 12)
     return Material(
         onsets=np.ascontiguousarray(maximum_filter1d(curves, _NEAR_FRAMES, axis=1).T),
         timbre=_running(level, FRAMES_PER_S),
-        notes=_running(np.sqrt(classes), NOTE_FRAMES_PER_S),
+        notes=_running(np.sqrt(_of_whole(octaves.sum(axis=1))), NOTE_FRAMES_PER_S),
+        bass=_running(np.sqrt(_of_whole(octaves[:, :BASS_OCTAVES].sum(axis=1))), NOTE_FRAMES_PER_S),
         start_s=first_sound_s(features),
         duration_s=features.duration_s,
     )
+
+
+def _of_whole(classes: np.ndarray) -> np.ndarray:
+    """Pitch classes ``(frames, 12)`` as shares of each frame, less where it is quiet."""
+    return classes / (classes.sum(axis=1, keepdims=True) + 0.05 * classes.sum(axis=1).mean() + 1e-9)
 
 
 def first_sound_s(features: Features) -> float:
@@ -87,6 +95,8 @@ class Cells:
     """``(cells + 1, GROUPS)``: running sum, one cell being 1."""
     notes: np.ndarray
     """``(cells + 1, 12)``: the same of notes."""
+    bass: np.ndarray
+    """``(cells + 1, 12)``: and of the lowest two octaves."""
     start: float
     """The place of the first sound, in cells."""
     points_s: np.ndarray
@@ -111,6 +121,7 @@ def cut_cells(material: Material, lattice: Lattice, warp: Warp) -> Cells:
         twelfths=np.stack([fine[:-1].mean(axis=2), fine[:-1, :, 0]], axis=2),
         timbre=_read(material.timbre, points * FRAMES_PER_S + 0.5) / np.diff(points).mean(),
         notes=_read(material.notes, points * NOTE_FRAMES_PER_S + 0.5) / np.diff(points).mean(),
+        bass=_read(material.bass, points * NOTE_FRAMES_PER_S + 0.5) / np.diff(points).mean(),
         start=float(np.interp(material.start_s, points, np.arange(len(points))))
         if material.start_s > points[0]
         else (material.start_s - points[0]) / (points[1] - points[0]),

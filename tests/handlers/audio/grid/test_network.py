@@ -1,41 +1,93 @@
-"""The network that ranks grids: what numpy says of it is what torch, which trained it, says."""
+"""The networks that rank grids and bars: what numpy says of them is what torch, which trained them, says."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from handlers.audio.grid.network import MOST_CELLS, SEEN, load_network, pack_network
-from handlers.audio.grid.ranking import MODELS, contrast
-from training.beats.examples import make_example
-from training.beats.loops import make_loop
+from handlers.audio.grid.bars import BARS
+from handlers.audio.grid.network import (
+    BARS_MEET,
+    MOST_CELLS,
+    SEEN,
+    bar_weights,
+    load_networks,
+    pack_networks,
+    score_bars,
+    score_grids,
+)
+from handlers.audio.grid.ranking import MODELS, Model, contrast
+from training.beats.examples import Example, make_example
+from training.beats.fit import NO_TREES
 from training.beats.music import make_piece
+from training.beats.songs import make_song
 
 
-def test_torch_and_numpy_agree() -> None:
+@pytest.fixture(scope="module")
+def example() -> Example:
+    made = make_example(make_song(12, style="chip", duration_s=20))
+    assert made is not None and made.bar >= 0
+    return made
+
+
+def nothing(traits: int) -> Model:
+    """A model that says 0 of everything."""
+    return Model(np.zeros(traits), np.ones(traits), np.zeros(traits), 0.0, NO_TREES, 0.0)
+
+
+def test_torch_and_numpy_agree_on_grids(example: Example) -> None:
     torch = pytest.importorskip("torch")
-    from training.beats.network import _batch, _export, _Net
+    from training.beats.network import GridNet, Standard, export
 
-    example = make_example(make_loop(4))
-    assert example is not None and len(example.seen) == example.sizes.sum()
     rows = contrast(example.rows)
-    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+    standard = Standard.of([rows])
     torch.manual_seed(3)
-    net = _Net(rows.shape[1]).eval()
-    network = _export(net, mean, scale)
-    known = ((rows - mean) / scale).clip(-5, 5).astype(np.float32)
+    net = GridNet(rows.shape[1]).eval()
     seen = [example.seen_of(number)[:200] for number in range(len(example.sizes))]
     with torch.no_grad():
         whole = np.zeros((len(seen), SEEN, 200), np.float32)
         there = np.zeros((len(seen), 1, 200), np.float32)
         for number, cells in enumerate(seen):
             whole[number, :, : len(cells)], there[number, 0, : len(cells)] = cells.T, 1
-        given = (whole, there, example.lattice, example.beat, known, np.zeros(len(rows), int))
+        given = (whole, there, example.lattice, example.beat, standard.apply(rows), np.zeros(len(rows), int))
         expected = net(*map(torch.from_numpy, given), 1).numpy()
-    scores = network.score(seen, example.lattice, example.beat, rows)
-    assert scores == pytest.approx(expected, abs=2e-4 * float(np.abs(expected).max()))
-    *_, right = _batch([(example, known)], np.random.default_rng(1))
+    scores = score_grids(
+        nothing(rows.shape[1]), export(net, standard), example.rows, seen, example.lattice, example.beat
+    )
+    assert scores == pytest.approx(expected, abs=3e-4 * float(np.abs(expected).max()))
+
+
+def test_torch_and_numpy_agree_on_bars(example: Example) -> None:
+    torch = pytest.importorskip("torch")
+    from training.beats.network import BarNet, Standard, bar_batch, export
+
+    rows = contrast(example.bar_rows)
+    standard = Standard.of([rows])
+    torch.manual_seed(4)
+    net = BarNet(rows.shape[1]).eval()
+    *given, right = bar_batch([(example, standard.apply(rows))], np.random.default_rng(1))
+    with torch.no_grad():
+        expected = net(*given, 1).numpy()
+    heard = example.seen_of_right()[: given[0].shape[2]]
+    scores = score_bars(nothing(rows.shape[1]), export(net, standard), example.bar_rows, heard)
+    assert scores == pytest.approx(expected, abs=3e-4 * float(np.abs(expected).max()))
+    assert int(right.argmax()) == example.bar
+
+
+def test_batches_hold_every_grid_of_the_lattices_they_show(example: Example) -> None:
+    pytest.importorskip("torch")
+    from training.beats.network import grid_batch
+
+    *_, right = grid_batch([(example, contrast(example.rows))], np.random.default_rng(1))
     assert right.sum() == example.right.sum()
+
+
+def test_bars_are_averaged_over_their_beats() -> None:
+    weights = bar_weights(BARS_MEET)
+    assert weights.sum(axis=2) == pytest.approx(np.array([[1, 1, 0 if bar.beats == 2 else 1] for bar in BARS]))
+    for bar, rows in zip(BARS, weights, strict=True):
+        assert set(np.flatnonzero(rows[0]) // 4 % bar.beats) == {bar.first}
+        assert not (rows > 0).all(axis=0).any() and set(np.flatnonzero(rows.any(axis=0)) % 4) == {0}
 
 
 def test_what_is_seen_is_the_middle_of_a_long_piece() -> None:
@@ -49,15 +101,14 @@ def test_what_is_seen_is_the_middle_of_a_long_piece() -> None:
     )
 
 
-def test_the_network_is_in_the_models_file() -> None:
-    network = load_network()
+def test_the_networks_are_in_the_models_file() -> None:
     with np.load(MODELS) as file:
-        for name, value in pack_network(network).items():
+        for name, value in pack_networks(load_networks()).items():
             assert np.array_equal(file[name], value)
 
 
 def test_cells_are_seen_whatever_their_number() -> None:
-    network = load_network()
-    for count in (1, 3, 700):
-        heard = network.hear(np.ones((count, SEEN), np.float16))
-        assert heard.shape[1] == 4 and np.isfinite(heard).all()
+    for network in load_networks().values():
+        for count in (1, 3, 700):
+            heard = network.hear(np.ones((count, SEEN), np.float16))
+            assert len(heard) == count and np.isfinite(heard).all()
