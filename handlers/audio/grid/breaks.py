@@ -61,6 +61,21 @@ def clock_through_breaks(curves: np.ndarray, clock: Clock | None, tempo_bpm: flo
     )
 
 
+def agreement_of(curves: np.ndarray, clock: Clock | None, tempo_bpm: float, first_s: float) -> float:
+    """How much the beats of a grid sound alike, -1..1, NaN for few beats; parameters as in :func:`clock_through_breaks`."""
+    even = np.stack([clock.straighten(one) for one in curves]) if clock else curves
+    rows = _cut(even, 60 / tempo_bpm, first_s % (60 / tempo_bpm))
+    return float(_agreement(rows)[::BINS].mean()) if len(rows) >= 2 * WINDOW * BINS else np.nan
+
+
+def _cut(curves: np.ndarray, period_s: float, first_s: float) -> np.ndarray:
+    """Onset strength in bins of whole beats, its root, from an eighth of a beat before the first on: ``(bins, 3)``."""
+    beats = int((curves.shape[1] / FRAMES_PER_S - first_s) / period_s)
+    # A little early, so that an attack is whole.
+    times = (first_s - period_s / 8 + period_s / BINS * (np.arange(beats * BINS) + 0.5)) * FRAMES_PER_S
+    return np.sqrt(np.stack([np.interp(times, np.arange(curves.shape[1]), one, 0, 0) for one in curves], axis=1))
+
+
 def find_breaks(curves: np.ndarray, period_s: float, first_s: float) -> np.ndarray | None:
     """Find beats that leave an even grid; None where the grid holds.
 
@@ -77,14 +92,10 @@ def find_breaks(curves: np.ndarray, period_s: float, first_s: float) -> np.ndarr
         ``(beats,)`` on that clock, increasing.
     """
     first_s %= period_s
-    beats = int((curves.shape[1] / FRAMES_PER_S - first_s) / period_s)
-    if beats < 2 * WINDOW:
+    rows = _cut(curves, period_s, first_s)
+    if len(rows) < 2 * WINDOW * BINS:
         return None
-    # An eighth of a beat early, so that an attack is whole.
-    begin_s = first_s - period_s / 8
-    times = (begin_s + period_s / BINS * (np.arange(beats * BINS) + 0.5)) * FRAMES_PER_S
-    rows = np.stack([np.interp(times, np.arange(curves.shape[1]), curve, 0, 0) for curve in curves], axis=1)
-    agreement = _agreement(np.sqrt(rows))
+    agreement = _agreement(rows)
     places = _follow(agreement)
     if not _is_worth_it(agreement, places):
         return None

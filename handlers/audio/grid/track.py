@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlers.audio.grid.bars import BARS, describe_bars
-from handlers.audio.grid.breaks import clock_through_breaks
+from handlers.audio.grid.breaks import agreement_of, clock_through_breaks
 from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
@@ -35,6 +35,8 @@ AT_START_S = 0.01
 """A beat this little before the first sample is at the first sample."""
 STATED_BEATS = 0.1
 """A stated downbeat chooses among the grids that have a beat within this share of a beat."""
+ALIKE = 0.05
+"""How much more alike beats must sound (a correlation) on a tempo that moves."""
 STATED_WITHIN = 0.04
 """A stated tempo is looked for within this share of it."""
 
@@ -118,7 +120,12 @@ def find_grid_in(
     pulse(0.2)
     clock = moving_clock(combined(curves))
     ranked = rank_grids(features, curves, clock, lowest, highest, first_downbeat_s)
-    if not len(ranked.hypotheses):
+    if clock:
+        even = rank_grids(features, curves, None, lowest, highest, first_downbeat_s)
+        # A path of tempo may fit by chance; then beats sound no more alike on it than on one tempo.
+        if even.hypotheses and _likeness(ranked, curves, clock) < _likeness(even, curves, None) + ALIKE:
+            clock, ranked = None, even
+    if not ranked.hypotheses:
         return no_beat(onsets, 1.0)
     pulse(0.6)
     if (broken := clock_through_breaks(curves, clock, ranked.won.lattice.tempo_bpm, ranked.won.first_s)) is not None:
@@ -240,6 +247,13 @@ def hypothesise(
         seen.append(look(cells))
         hypotheses += [Hypothesis(lattice, beat, number) for beat in lattice.beats]
     return hypotheses, np.concatenate(rows), seen, lambda lattice: cut_cells(material, lattice, warp)
+
+
+def _likeness(ranked: Ranked, curves: np.ndarray, clock: Clock | None) -> float:
+    """How much beats sound alike on the grid that won; NaN without one, or with few beats."""
+    if not ranked.hypotheses:
+        return np.nan
+    return agreement_of(curves, clock, ranked.won.lattice.tempo_bpm, ranked.won.first_s)
 
 
 def _place(features: Features, won: Hypothesis, clock: Clock | None) -> tuple[np.ndarray, np.ndarray]:
