@@ -8,8 +8,12 @@ import sys
 import numpy as np
 import pytest
 
+from handlers.audio.grid.drift import moving_clock
+from handlers.audio.grid.features import features_of
+from handlers.audio.grid.onsets import combined, onset_curves
 from handlers.audio.grid.track import find_grid
 from handlers.contract import Invalid
+from training.beats.songs import make_song
 
 RATE = 22_050
 OFFSET_S = 0.002
@@ -107,6 +111,23 @@ def test_a_change_of_tempo_is_followed() -> None:
     assert not grid.steady
     away = np.abs(grid.beats_s[:, None] - beats).min(axis=0)
     assert np.mean(away < 0.03) > 0.9
+
+
+def test_beats_go_on_after_a_pause() -> None:
+    beats = even(124.0, 80.0)
+    beats[90:] += 0.37
+    beats = beats[beats < 79]
+    grid = find_grid(rock(beats, 80.0), RATE)
+    assert not grid.steady
+    near = np.abs(grid.beats_s[:, None] - beats).min(axis=0)
+    assert np.mean(near < 0.01) > 0.97
+
+
+def test_a_path_of_tempo_that_fits_by_chance_is_not_believed() -> None:
+    # Two pulses by turns, a fifth apart in tempo, where the beat is one all through.
+    song = make_song(20_008)
+    assert moving_clock(combined(onset_curves(features_of([song.audio], song.sample_rate)))) is not None
+    assert find_grid(song.audio, song.sample_rate).steady
 
 
 def noise(seed: int) -> np.ndarray:
