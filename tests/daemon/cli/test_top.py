@@ -72,9 +72,11 @@ class Terminal:
         self.master, self.slave = pty.openpty()
         ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.before = termios.tcgetattr(self.slave)
+        # A shell's background job ignores the interrupt and passes that on; a person's terminal does not.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "top"], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True
-        )
+            [sys.executable, "-m", "daemon", "top"], stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
         self.seen = b""
 
     def read(self, timeout_s: float = 0.05) -> bytes:
