@@ -32,6 +32,7 @@ from training.beats.music import Piece, make_beatless, make_piece
 from training.beats.songs import make_song
 
 NAMES_OF_TRACKERS = ("ours", "librosa", "aubio", "essentia-degara", "essentia-multifeature", "madmom", "BeatNet")
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 OCTAVES = (1, 2, 0.5, 3, 1 / 3)
 MOVES = ("ramp", "change", "sway", "gentle", "step")
 
@@ -108,7 +109,7 @@ def compare(pieces: list[Piece], names: list[str], pythons: list[str]) -> None:
 
 def measure_costs() -> None:
     """Print speed and memory of whole runs, each in a process of its own on one thread."""
-    environment = os.environ | {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    environment = os.environ | THREADS
     with tempfile.TemporaryDirectory() as folder:
         five, hour = Path(folder) / "five.flac", Path(folder) / "hour.flac"
         piece = make_piece(FIRST_SEED + 1, duration_s=60, tempo_bpm=120)
@@ -153,7 +154,9 @@ def _ask(environment: dict[str, str], code: str, *files: Path) -> list[float]:
 
 def main() -> None:
     """Print a table for each exam."""
-    os.environ |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    if not all(os.environ.get(name) == "1" for name in THREADS):
+        # numpy is here already, and has counted its threads: begin again.
+        os.execve(sys.executable, [sys.executable, "-m", "bench.beats", *sys.argv[1:]], os.environ | THREADS)
     parser = argparse.ArgumentParser(description="Beat trackers beside each other.")
     found = [str(path) for path in sorted(Path("build").glob("peers*/bin/python"))]
     parser.add_argument(
