@@ -95,6 +95,9 @@ class BarNet(nn.Module):
         return self.head(heard, known, piece, pieces)
 
 
+Batch = Callable[[Sequence[tuple[Example, np.ndarray]], np.random.Generator], tuple[torch.Tensor, ...]]
+
+
 @dataclass(frozen=True)
 class Standard:
     """What traits are standardised by, ``(traits,)`` each."""
@@ -126,46 +129,30 @@ def fit_grids(examples: Sequence[Example], weights: np.ndarray, *, epochs: int =
         How often each is seen.
     """
     rows = [contrast(one.rows) for one in examples]
-    standard = Standard.of(rows)
-    known = [standard.apply(one) for one in rows]
-
-    def batch(picked: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        return grid_batch([(examples[n], known[n]) for n in picked], rng)
-
-    torch.manual_seed(seed)
-    net = GridNet(len(standard.mean))
-    _fit(net, batch, weights, epochs, PIECES, DECAY, "grids", seed)
-    return export(net, standard)
+    return _fit(GridNet, grid_batch, examples, rows, weights, epochs, PIECES, DECAY, seed)
 
 
 def fit_bars(examples: Sequence[Example], weights: np.ndarray, *, epochs: int = BAR_EPOCHS, seed: int = 0) -> Network:
     """Fit the network of bars, from examples whose bars are known; parameters as in :func:`fit_grids`."""
     rows = [contrast(one.bar_rows) for one in examples]
-    standard = Standard.of(rows)
-    known = [standard.apply(one) for one in rows]
-
-    def batch(picked: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        return bar_batch([(examples[n], known[n]) for n in picked], rng)
-
-    torch.manual_seed(seed)
-    net = BarNet(len(standard.mean))
-    _fit(net, batch, weights, epochs, BAR_PIECES, BAR_DECAY, "bars", seed)
-    return export(net, standard)
+    return _fit(BarNet, bar_batch, examples, rows, weights, epochs, BAR_PIECES, BAR_DECAY, seed)
 
 
 def _fit(
-    net: nn.Module, batch: Callable[[np.ndarray, np.random.Generator], tuple[torch.Tensor, ...]], weights: np.ndarray,
-    epochs: int, pieces: int, decay: float, name: str, seed: int,
-) -> None:  # fmt: skip
-    rng = np.random.default_rng(seed)
-    count = len(weights)
+    make: type[GridNet] | type[BarNet], batch: Batch, examples: Sequence[Example], rows: Sequence[np.ndarray],
+    weights: np.ndarray, epochs: int, pieces: int, decay: float, seed: int,
+) -> Network:  # fmt: skip
+    standard = Standard.of(rows)
+    known = [standard.apply(one) for one in rows]
+    torch.manual_seed(seed)
+    net, rng, count = make(len(standard.mean)), np.random.default_rng(seed), len(examples)
     step = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=decay)
     rate = torch.optim.lr_scheduler.OneCycleLR(step, RATE, total_steps=epochs * (count // pieces) + 1, pct_start=0.15)
     for epoch in range(epochs):
         order, losses = rng.permutation(count), []
         for start in range(0, count // pieces * pieces, pieces):
             picked = order[start : start + pieces]
-            *given, piece, right = batch(picked, rng)
+            *given, piece, right = batch([(examples[n], known[n]) for n in picked], rng)
             loss = _loss(
                 net(*given, piece, len(picked)), piece, right, torch.tensor(weights[picked], dtype=torch.float32)
             )
@@ -175,8 +162,8 @@ def _fit(
             step.step()
             rate.step()
             losses.append(float(loss.detach()))
-        print(f"  network of {name}: {epoch + 1} of {epochs}, loss {np.mean(losses):.3f}", flush=True)
-    net.eval()
+        print(f"  {make.__name__}: {epoch + 1} of {epochs}, loss {np.mean(losses):.3f}", flush=True)
+    return export(net.eval(), standard)
 
 
 def grid_batch(pieces: Sequence[tuple[Example, np.ndarray]], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
