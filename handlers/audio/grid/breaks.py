@@ -46,8 +46,7 @@ def clock_through_breaks(curves: np.ndarray, clock: Clock | None, tempo_bpm: flo
     tempo_bpm, first_s
         The grid, on its clock.
     """
-    even = np.stack([clock.straighten(one) for one in curves]) if clock else curves
-    beats_s = find_breaks(even, 60 / tempo_bpm, first_s)
+    beats_s = find_breaks(_on_clock(curves, clock), 60 / tempo_bpm, first_s)
     if beats_s is None:
         return None
     real_s = clock.warp(beats_s) if clock else beats_s
@@ -65,9 +64,13 @@ def clock_through_breaks(curves: np.ndarray, clock: Clock | None, tempo_bpm: flo
 
 def agreement_of(curves: np.ndarray, clock: Clock | None, tempo_bpm: float, first_s: float) -> float:
     """How much the beats of a grid sound alike, -1..1, NaN for few beats; parameters as in :func:`clock_through_breaks`."""
-    even = np.stack([clock.straighten(one) for one in curves]) if clock else curves
-    rows = _cut(even, 60 / tempo_bpm, first_s % (60 / tempo_bpm))
+    rows = _cut(_on_clock(curves, clock), 60 / tempo_bpm, first_s % (60 / tempo_bpm))
     return float(_agreement(rows)[::BINS].mean()) if len(rows) >= 2 * WINDOW * BINS else np.nan
+
+
+def _on_clock(curves: np.ndarray, clock: Clock | None) -> np.ndarray:
+    """Curves ``(3, frames)`` as they are on a clock."""
+    return np.stack([clock.straighten(one) for one in curves]) if clock else curves
 
 
 def _cut(curves: np.ndarray, period_s: float, first_s: float) -> np.ndarray:
