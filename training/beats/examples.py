@@ -10,7 +10,7 @@ import numpy as np
 from handlers.audio.grid.bars import BARS, describe_bars
 from handlers.audio.grid.drift import moving_clock
 from handlers.audio.grid.features import features_of
-from handlers.audio.grid.network import SEEN
+from handlers.audio.grid.network import SEEN, look
 from handlers.audio.grid.onsets import combined, onset_curves
 from handlers.audio.grid.pulse import describe_pulse
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb
@@ -74,14 +74,14 @@ def make_example(piece: Piece) -> Example | None:
     clock = None if piece.steady else moving_clock(curve)
     if clock:
         curve = clock.straighten(curve)
-    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM, clock)
+    hypotheses, rows, middles, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM, clock)
     if not hypotheses:
         return None
     f_measure = np.zeros(len(hypotheses))
     if len(piece.beats_s):
         even_s = clock.unwarp(piece.beats_s) if clock else piece.beats_s
         f_measure = np.array([judge(one, even_s) for one in hypotheses])
-    best = int(np.argmax(f_measure))
+    best, seen = int(np.argmax(f_measure)), [look(cells) for cells in middles]
     comb = Comb(curve)
     bar_rows, bar = np.zeros((0, 0)), -1
     if f_measure[best] >= RIGHT and len(piece.downbeats) > 1:

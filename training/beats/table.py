@@ -43,8 +43,7 @@ class Learned:
 
     def score(self, one: Example) -> np.ndarray:
         """Scores of a piece's grids, ``(hypotheses,)``."""
-        seen = [one.seen_of(number) for number in range(len(one.sizes))]
-        return score_grids(self.models["grid"], self.networks["grid"], one.rows, seen, one.lattice, one.beat)
+        return score_grids(self.models["grid"], self.networks["grid"], one.rows, one.seen_of, one.lattice, one.beat)
 
     def score_bars(self, one: Example) -> np.ndarray:
         """Scores of the bars of a piece's right grid, ``(9,)``."""

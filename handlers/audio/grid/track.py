@@ -18,7 +18,7 @@ from handlers.audio.grid.drift import Clock, moving_clock, place_moving, split
 from handlers.audio.grid.features import Features, features_of
 from handlers.audio.grid.hypotheses import Lattice, lay_lattices, unwarped
 from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
-from handlers.audio.grid.network import load_networks, look, score_bars, score_grids
+from handlers.audio.grid.network import load_networks, look, middle, score_bars, score_grids
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
 from handlers.audio.grid.pulse import describe_pulse
@@ -146,7 +146,9 @@ def find_grid_in(
     if len(beats_s) < 2:
         return no_beat(onsets, 0.5)
     pulse(0.9)
-    bar_scores = score_bars(models["bar"], networks["bar"], describe_bars(cells, won.beat), look(cells)[won.beat :])
+    bar_scores = score_bars(
+        models["bar"], networks["bar"], describe_bars(cells, won.beat), look(middle(cells))[won.beat :]
+    )
     bar_chances = softmax(bar_scores / models["bar"].temper)
     allowed = np.array([meter in (None, bar.meter) for bar in BARS])
     bar = BARS[int(np.argmax(np.where(allowed, bar_chances, -1)))]
@@ -197,7 +199,7 @@ def rank_grids(
 ) -> Ranked:  # fmt: skip
     """Rank every grid that may be on a clock; parameters as in :func:`hypothesise` and :func:`find_grid`."""
     curve = clock.straighten(combined(curves)) if clock else combined(curves)
-    hypotheses, rows, seen, cut = hypothesise(features, curves, curve, lowest_bpm, highest_bpm, clock)
+    hypotheses, rows, middles, cut = hypothesise(features, curves, curve, lowest_bpm, highest_bpm, clock)
     if not hypotheses:
         return Ranked([], np.zeros(0), curve, cut)
     model, network = load_models()["grid"], load_networks()["grid"]
@@ -205,7 +207,7 @@ def rank_grids(
     if first_downbeat_s is not None:
         handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
     lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
-    scores = score_grids(model, network, rows, seen, lattices, beats)
+    scores = score_grids(model, network, rows, lambda number: look(middles[number]), lattices, beats)
     return Ranked(hypotheses, softmax(scores / model.temper + handicap), curve, cut)
 
 
@@ -216,8 +218,8 @@ def hypothesise(
     lowest_bpm: float,
     highest_bpm: float,
     clock: Clock | None = None,
-) -> tuple[list[Hypothesis], np.ndarray, list[np.ndarray], Callable[[Lattice], Cells]]:
-    """Return every grid that may be, its traits, what the network sees, and what cuts the recording by a lattice.
+) -> tuple[list[Hypothesis], np.ndarray, list[Cells], Callable[[Lattice], Cells]]:
+    """Return every grid that may be, its traits, what the network hears, and what cuts the recording by a lattice.
 
     Parameters
     ----------
@@ -232,21 +234,21 @@ def hypothesise(
 
     Returns
     -------
-    hypotheses, rows, seen, cut
-        The n hypotheses, their traits ``(n, traits)``, what the network sees of each lattice, and what cuts the
-        recording by the lattice of one.
+    hypotheses, rows, middles, cut
+        The n hypotheses, their traits ``(n, traits)``, the middle of each lattice's cells, and what cuts the recording by
+        the lattice of one.
     """
     tempi, fit = find_tempi(curve, lowest_bpm=lowest_bpm, highest_bpm=highest_bpm)
     material, warp = gather_material(features, curves), clock.warp if clock else unwarped
     if not len(tempi):
         return [], np.zeros((0, 0)), [], lambda lattice: cut_cells(material, lattice, warp)
-    hypotheses, rows, seen = [], [], []
+    hypotheses, rows, middles = [], [], []
     for number, lattice in enumerate(lay_lattices(curve, tempi, fit)):
         cells = cut_cells(material, lattice, warp)
         rows.append(describe(cells, lattice))
-        seen.append(look(cells))
+        middles.append(middle(cells))
         hypotheses += [Hypothesis(lattice, beat, number) for beat in lattice.beats]
-    return hypotheses, np.concatenate(rows), seen, lambda lattice: cut_cells(material, lattice, warp)
+    return hypotheses, np.concatenate(rows), middles, lambda lattice: cut_cells(material, lattice, warp)
 
 
 def _likeness(ranked: Ranked, curves: np.ndarray, clock: Clock | None) -> float:

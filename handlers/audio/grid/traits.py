@@ -16,6 +16,7 @@ from handlers.audio.grid.features import ATTACKS_PER_S, FRAMES_PER_S, NOTE_FRAME
 from handlers.audio.grid.hypotheses import Lattice, Warp
 
 SPANS = (2, 4, 16, 64)
+PERIODS = (8, 12, 16, 32)
 LAGS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 GROUPS = 12
 BASS_OCTAVES = 2
@@ -157,47 +158,49 @@ def peaks_of(curve: np.ndarray, span: int) -> np.ndarray:
 
 def describe(cells: Cells, lattice: Lattice) -> np.ndarray:
     """Traits of a lattice's grids, one for each quarter that may be the beat: ``(beats, traits)``."""
-    shared = _shared(cells, lattice)
+    beats = np.array(lattice.beats)
+
+    def turned(profile: np.ndarray, unit: int = 1) -> np.ndarray:
+        """A profile as it is from each beat on, ``(beats, period, ...)``; `unit` places are a quarter."""
+        return profile[(unit * beats[:, None] + np.arange(len(profile))) % len(profile)]
+
     hits = np.concatenate([cells.hits, cells.hits.mean(axis=1, keepdims=True)], axis=1)
-    four, eight, sixteen = (by_place(hits, period) for period in (4, 8, 16))
-    twelve = by_place(cells.twelfths, 4).reshape(12, 2)
+    f, e, s = (turned(by_place(hits, period)) for period in (4, 8, 16))
+    t = turned(by_place(cells.twelfths, 4).reshape(12, 2), 3)
     level = np.diff(cells.timbre, axis=0).reshape(len(cells.timbre) - 1, 4, -1).mean(axis=2)
     level = by_place(level, 4)
-    level = level - level.mean(axis=0)
-    change = []
-    for running in (cells.timbre, cells.notes):
-        for span in SPANS:
-            curve = novelty(running, span)
-            change.append((curve, peaks_of(curve, span)))
-    means = [_shares(by_place(curve, 4)) for curve, _ in change]
-    votes = [[_shares(by_place(peak, period)) for period in (4, 8, 12, 16, 32)] for _, peak in change]
-    rows = []
-    for beat in lattice.beats:
-        f, e, s = (np.roll(profile, -beat, axis=0) for profile in (four, eight, sixteen))
-        t = np.roll(twelve, -3 * beat, axis=0)
-        lv = np.roll(level, -beat, axis=0)
-        turn = (e[0] - e[4]) / (e[0] + e[4] + 0.2)
-        off = (e[2] - e[6]) / (e[2] + e[6] + 0.2)
-        inner = (f[0] - f[2]) / (f[0] + f[2] + 0.2)
-        beats = s[::4]
-        bar = (beats.max(axis=0) - beats.min(axis=0)) / (beats.sum(axis=0) + 0.2)
-        row = [
-            *f.reshape(-1), *np.abs(turn), turn[0] * turn[1], turn[0] * turn[2], *np.abs(off), *inner,
-            inner[0] * inner[1], inner[0] * inner[2], *bar, *t.reshape(-1), *lv.reshape(-1),
-            (f[0, 3] - f[[1, 3], 3].mean()) / (f[:, 3].sum() + 0.2),
-        ]  # fmt: skip
-        for mean, vote in zip(means, votes, strict=True):
-            m = np.roll(mean, -beat)
-            v = np.roll(vote[0], -beat)
-            row += [m[0], m[2], m[1] + m[3], v[0], v[2], v[1] + v[3]]
-            for profile in vote[1:]:
-                on = np.roll(profile, -beat)[::4]
-                row += [on.max(), on.max() - on.sum() / len(on)]
-        # Pieces mostly begin on a beat.
-        away = (cells.start - beat) % 4
-        row += [max(0.0, 1 - 2 * min(abs(away - place), abs(away - place - 4))) for place in range(4)]
-        rows.append([*row, *shared])
-    return np.array(rows)
+    turn = _against(e[:, 0], e[:, 4])
+    inner = _against(f[:, 0], f[:, 2])
+    fourths = s[:, ::4]
+    low, high = fourths.min(axis=1), fourths.max(axis=1)
+    rows = [
+        f, np.abs(turn), turn[:, :1] * turn[:, 1:3], np.abs(_against(e[:, 2], e[:, 6])), inner,
+        inner[:, :1] * inner[:, 1:3], (high - low) / (fourths.sum(axis=1) + 0.2), t, turned(level - level.mean(axis=0)),
+        (f[:, 0, 3] - f[:, [1, 3], 3].mean(axis=1)) / (f[:, :, 3].sum(axis=1) + 0.2),
+    ]  # fmt: skip
+    spans = [(running, span) for running in (cells.timbre, cells.notes) for span in SPANS]
+    curves = np.stack([novelty(running, span) for running, span in spans], axis=1)
+    peaks = np.stack([peaks_of(curve, span) for curve, (_, span) in zip(curves.T, spans, strict=True)], axis=1)
+    # Of every curve one after the other: mean and votes at each quarter, then votes of longer periods.
+    changes = [quarters for values in (curves, peaks) for quarters in _by_quarter(turned(_shares(by_place(values, 4))))]
+    for period in PERIODS:
+        on = turned(_shares(by_place(peaks, period)))[:, ::4]
+        changes += [on.max(axis=1), on.max(axis=1) - on.mean(axis=1)]
+    # Pieces mostly begin on a beat.
+    away = np.abs((cells.start - beats[:, None]) % 4 - np.arange(4))
+    rows += [np.stack(changes, axis=2), (1 - 2 * np.minimum(away, np.abs(away - 4))).clip(0)]
+    shared = np.tile(_shared(cells, lattice), (len(beats), 1))
+    return np.concatenate([*(row.reshape(len(beats), -1) for row in rows), shared], axis=1)
+
+
+def _against(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How much stronger one hit is than another, -1..1, near 0 where both are weak."""
+    return (one - other) / (one + other + 0.2)
+
+
+def _by_quarter(profile: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of profiles ``(beats, 4, curves)`` the beat, the off-beat, and both others: ``(beats, curves)`` each."""
+    return profile[:, 0], profile[:, 2], profile[:, 1] + profile[:, 3]
 
 
 def _shared(cells: Cells, lattice: Lattice) -> list[float]:
@@ -225,7 +228,7 @@ def _alike(rows: np.ndarray) -> list[float]:
     ]
 
 
-def _shares(profile: np.ndarray) -> np.ndarray:
-    """A profile as shares of its sum, the mean share being 0."""
-    total = profile.sum()
-    return profile / total * len(profile) - 1 if total > 1e-9 else np.zeros(len(profile))
+def _shares(profiles: np.ndarray) -> np.ndarray:
+    """Profiles ``(period, curves)`` as shares of their sums, the mean share being 0."""
+    total = profiles.sum(axis=0)
+    return np.where(total > 1e-9, profiles / total.clip(1e-9) * len(profiles) - 1, 0)

@@ -27,7 +27,7 @@ def play(beats_s: np.ndarray) -> np.ndarray:
     return onset_curves(features_of([audio[None]], RATE))
 
 
-def worst_s(clock, beats_s: np.ndarray) -> float:  # noqa: ANN001
+def worst_s(clock, beats_s: np.ndarray) -> float:
     """How far true beats are from the nearest whole beat of a clock, at most."""
     number = clock.unwarp(beats_s) / BEAT_S
     number = number - number[0]
