@@ -20,7 +20,7 @@ from training.beats.loops import make_loop
 from training.beats.music import Piece, make_beatless, make_piece
 from training.beats.songs import make_song
 
-MADE, SONGS, MOVING, LOOPS, BEATLESS, STEM_SEEDS, VARIANTS = 3000, 2200, 800, 400, 200, 8, 16
+MADE, SONGS, MOVING, LOOPS, BEATLESS, STEM_SEEDS, VARIANTS = 3000, 2200, 800, 400, 1000, 8, 16
 """Pieces of each source; variants of each module."""
 DRIFTS = ("ramp", "sway", "gentle", "step", "change")
 PROCESSES = 2

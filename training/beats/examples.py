@@ -71,7 +71,8 @@ def make_example(piece: Piece) -> Example | None:
     features = features_of([piece.audio], piece.sample_rate)
     curves = onset_curves(features)
     curve = combined(curves)
-    clock = None if piece.steady else moving_clock(curve)
+    # What has no beat may be taken for what moves.
+    clock = None if piece.steady and len(piece.beats_s) else moving_clock(curve)
     if clock:
         curve = clock.straighten(curve)
     hypotheses, rows, middles, cut = hypothesise(features, curves, curve, LOWEST_BPM, HIGHEST_BPM, clock)

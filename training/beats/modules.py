@@ -25,7 +25,7 @@ RATE = 44_100
 BLOCK = 32
 """Samples between looks at the row: 0.7 ms."""
 LONGEST_S = 180.0
-ROWS_PER_BEAT = 4
+ROWS_PER_BEAT, ROWS_PER_BAR = 4, 16
 UNEVEN_S, LEAST_S = 0.008, 20.0
 SLOWEST_BPM, FASTEST_BPM = 60.0, 205.0
 """Faster than this, eight rows or sixteen are the beat; slower ones are left out."""
@@ -100,8 +100,10 @@ def _load(folder: Path) -> ctypes.CDLL:
         ctypes.c_size_t,
         *[ctypes.c_void_p] * 2,
     ]
-    for name in ("row", "order", "pattern"):
-        getattr(library, f"openmpt_module_get_current_{name}").argtypes = [ctypes.c_void_p]
+    for name in ("current_row", "current_order", "num_orders"):
+        getattr(library, f"openmpt_module_get_{name}").argtypes = [ctypes.c_void_p]
+    for name in ("order_pattern", "pattern_num_rows"):
+        getattr(library, f"openmpt_module_get_{name}").argtypes = [ctypes.c_void_p, ctypes.c_int32]
     library.openmpt_module_ext_destroy.argtypes = [ctypes.c_void_p]
     library.openmpt_module_ext_destroy.restype = None
     return library
@@ -140,6 +142,13 @@ def _turn(library: ctypes.CDLL, opened: int, module: int, rng: np.random.Generat
     return faster
 
 
+def _in_bars(library: ctypes.CDLL, module: int) -> bool:
+    """Whether every pattern is of whole bars: with 36 or 42 rows, as of music in threes, four are hardly a beat."""
+    orders = range(library.openmpt_module_get_num_orders(module))
+    patterns = [library.openmpt_module_get_order_pattern(module, order) for order in orders]
+    return all(library.openmpt_module_get_pattern_num_rows(module, one) % ROWS_PER_BAR == 0 for one in patterns)
+
+
 def render(library: ctypes.CDLL, path: Path, folder: Path, turn: int = 0) -> Piece | None:
     """Render one module; None where four rows are no likely beat."""
     data = path.read_bytes()
@@ -147,6 +156,9 @@ def render(library: ctypes.CDLL, path: Path, folder: Path, turn: int = 0) -> Pie
     if not opened:
         return None
     module = library.openmpt_module_ext_get_module(opened)
+    if not _in_bars(library, module):
+        library.openmpt_module_ext_destroy(opened)
+        return None
     faster = _turn(library, opened, module, np.random.default_rng([40_422, len(data), turn])) if turn else 1.0
     count = int(LONGEST_S * RATE) // BLOCK
     audio = np.zeros((2, count * BLOCK), np.float32)

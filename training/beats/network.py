@@ -1,7 +1,7 @@
 """Network: training the networks that rank grids and bars, in torch; what they learn is evaluated by numpy alone.
 
 Each step takes some pieces, of grids the right lattices and some others, of each a stretch from anywhere, and makes the
-right rivals likely (a listwise loss; Cao et al., ICML 2007).
+right rivals likely (a listwise loss; Cao et al., ICML 2007). What is heard is altered each time, see :mod:`alter`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from handlers.audio.grid.bars import BARS
 from handlers.audio.grid.hypotheses import QUARTERS
 from handlers.audio.grid.network import BARS_MEET, DILATIONS, SEEN, Network, bar_weights
 from handlers.audio.grid.ranking import contrast
+from training.beats.alter import draw_alteration, unsettle
 from training.beats.examples import Example
 
-CHANNELS, WIDTH, DROPPED = 48, 96, 0.3
-EPOCHS, PIECES, RATE, DECAY = 8, 10, 2e-3, 1e-2
-STRETCH, WRONG = 256, 4
-"""Cells of a lattice, and wrong lattices of a piece, seen in one step."""
-BAR_EPOCHS, BAR_PIECES, BAR_STRETCH, BAR_DROPPED, BAR_DECAY = 3, 16, 12 * BARS_MEET, 0.4, 0.1
-"""Of bars less is learned: after eight epochs made-up music was all but known by heart, and 3 % fewer modules were right."""
+CHANNELS, WIDTH, DROPPED, RATE = 48, 96, 0.3, 2e-3
+EPOCHS, PIECES, DECAY = 12, 10, 1e-2
+STRETCH, MOST_RIGHT, WRONG = 256, 3, 5
+"""Cells of a lattice, and right and wrong lattices of a piece, heard in one step."""
+BAR_EPOCHS, BAR_PIECES, BAR_DECAY, BAR_STRETCH = 8, 16, 0.1, 12 * BARS_MEET
+"""Of bars less is learned: after twelve epochs made-up music is known no better, and 1 % fewer modules are right."""
 
 
 class _Ear(nn.Module):
@@ -41,11 +42,11 @@ class _Ear(nn.Module):
 
 
 class _Head(nn.Module):
-    def __init__(self, traits: int, heard: int, dropped: float) -> None:
+    def __init__(self, traits: int, heard: int) -> None:
         super().__init__()
         self.traits, self.cells = nn.Linear(traits, WIDTH), nn.Linear(heard, WIDTH)
         self.joint, self.rivals = nn.Linear(2 * WIDTH, WIDTH), nn.Linear(2 * WIDTH, WIDTH)
-        self.last, self.drop = nn.Linear(WIDTH, 1, bias=False), nn.Dropout(dropped)
+        self.last, self.drop = nn.Linear(WIDTH, 1, bias=False), nn.Dropout(DROPPED)
 
     def forward(self, heard: torch.Tensor, known: torch.Tensor, piece: torch.Tensor, pieces: int) -> torch.Tensor:
         both = torch.relu(torch.cat([self.cells(self.drop(heard)), self.traits(self.drop(known))], 1))
@@ -61,7 +62,7 @@ class GridNet(nn.Module):
 
     def __init__(self, traits: int) -> None:
         super().__init__()
-        self.ear, self.head = _Ear(), _Head(traits, 2 * CHANNELS * QUARTERS, DROPPED)
+        self.ear, self.head = _Ear(), _Head(traits, 2 * CHANNELS * QUARTERS)
 
     def forward(self, seen, there, lattice, beat, known, piece, pieces):
         """Scores of grids, of all pieces one after the other."""
@@ -82,7 +83,7 @@ class BarNet(nn.Module):
 
     def __init__(self, traits: int) -> None:
         super().__init__()
-        self.ear, self.head = _Ear(), _Head(traits, 3 * CHANNELS, BAR_DROPPED)
+        self.ear, self.head = _Ear(), _Head(traits, 3 * CHANNELS)
 
     def forward(self, seen, there, known, piece, pieces):
         """Scores of bars, nine for each piece."""
@@ -95,7 +96,18 @@ class BarNet(nn.Module):
         return self.head(heard, known, piece, pieces)
 
 
-Batch = Callable[[Sequence[tuple[Example, np.ndarray]], np.random.Generator], tuple[torch.Tensor, ...]]
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught of one piece."""
+
+    one: Example
+    known: np.ndarray
+    """Standardised traits of its rivals, float32 ``(rivals, traits)``."""
+    lattices: np.ndarray
+    """Int: lattices that are heard of it, the right ones besides."""
+
+
+Batch = Callable[[Sequence[Lesson], np.random.Generator], tuple[torch.Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,14 @@ class Standard:
         return ((rows - self.mean) / self.scale).clip(-5, 5).astype(np.float32)
 
 
-def fit_grids(examples: Sequence[Example], weights: np.ndarray, *, epochs: int = EPOCHS, seed: int = 0) -> Network:
+def fit_grids(
+    examples: Sequence[Example],
+    weights: np.ndarray,
+    finalists: Sequence[np.ndarray],
+    *,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+) -> Network:
     """Fit the network of grids.
 
     Parameters
@@ -125,25 +144,30 @@ def fit_grids(examples: Sequence[Example], weights: np.ndarray, *, epochs: int =
         Each with a right hypothesis.
     weights
         What each counts, ``(examples,)``.
+    finalists
+        Of each the lattices that rank first by traits: wrong ones are taken from these.
     epochs
         How often each is seen.
     """
     rows = [contrast(one.rows) for one in examples]
-    return _fit(GridNet, grid_batch, examples, rows, weights, epochs, PIECES, DECAY, seed)
+    return _fit(GridNet, grid_batch, examples, rows, finalists, weights, epochs, PIECES, DECAY, seed)
 
 
 def fit_bars(examples: Sequence[Example], weights: np.ndarray, *, epochs: int = BAR_EPOCHS, seed: int = 0) -> Network:
     """Fit the network of bars, from examples whose bars are known; parameters as in :func:`fit_grids`."""
     rows = [contrast(one.bar_rows) for one in examples]
-    return _fit(BarNet, bar_batch, examples, rows, weights, epochs, BAR_PIECES, BAR_DECAY, seed)
+    nothing_else = [np.zeros(0, int)] * len(examples)
+    return _fit(BarNet, bar_batch, examples, rows, nothing_else, weights, epochs, BAR_PIECES, BAR_DECAY, seed)
 
 
 def _fit(
     make: type[GridNet] | type[BarNet], batch: Batch, examples: Sequence[Example], rows: Sequence[np.ndarray],
-    weights: np.ndarray, epochs: int, pieces: int, decay: float, seed: int,
+    lattices: Sequence[np.ndarray], weights: np.ndarray, epochs: int, pieces: int, decay: float, seed: int,
 ) -> Network:  # fmt: skip
     standard = Standard.of(rows)
-    known = [standard.apply(one) for one in rows]
+    lessons = [
+        Lesson(one, standard.apply(row), heard) for one, row, heard in zip(examples, rows, lattices, strict=True)
+    ]
     torch.manual_seed(seed)
     net, rng, count = make(len(standard.mean)), np.random.default_rng(seed), len(examples)
     step = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=decay)
@@ -152,7 +176,7 @@ def _fit(
         order, losses = rng.permutation(count), []
         for start in range(0, count // pieces * pieces, pieces):
             picked = order[start : start + pieces]
-            *given, piece, right = batch([(examples[n], known[n]) for n in picked], rng)
+            *given, piece, right = batch([lessons[n] for n in picked], rng)
             loss = _loss(
                 net(*given, piece, len(picked)), piece, right, torch.tensor(weights[picked], dtype=torch.float32)
             )
@@ -166,22 +190,23 @@ def _fit(
     return export(net.eval(), standard)
 
 
-def grid_batch(pieces: Sequence[tuple[Example, np.ndarray]], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-    """What :class:`GridNet` is given of some pieces with their traits, and which grids are right."""
+def grid_batch(lessons: Sequence[Lesson], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+    """What :class:`GridNet` is given of some pieces, and which grids are right."""
     stretches, lattice, beat, known, piece, right = [], [], [], [], [], []
-    for number, (one, rows) in enumerate(pieces):
+    for number, lesson in enumerate(lessons):
+        one, alter = lesson.one, draw_alteration(rng)
         good = np.unique(one.lattice[one.right])
-        others = np.setdiff1d(np.arange(len(one.sizes)), good)
-        used = np.concatenate([good[:3], rng.permutation(others)[:WRONG]])
+        others = np.setdiff1d(lesson.lattices, good)
+        used = np.concatenate([rng.permutation(good)[:MOST_RIGHT], rng.permutation(others)[:WRONG]])
         place = {int(which): len(stretches) + turn for turn, which in enumerate(used)}
         for which in used:
             seen = one.seen_of(int(which))
             start = int(rng.integers(0, max(0, len(seen) - STRETCH) // QUARTERS + 1)) * QUARTERS
-            stretches.append(seen[start : start + STRETCH])
+            stretches.append(alter(seen[start : start + STRETCH]))
         kept = np.isin(one.lattice, used)
         lattice += [place[int(which)] for which in one.lattice[kept]]
         beat += list(one.beat[kept])
-        known.append(rows[kept])
+        known.append(unsettle(lesson.known[kept], rng))
         piece += [number] * int(kept.sum())
         right.append(one.right[kept])
     return (
@@ -190,17 +215,17 @@ def grid_batch(pieces: Sequence[tuple[Example, np.ndarray]], rng: np.random.Gene
     )  # fmt: skip
 
 
-def bar_batch(pieces: Sequence[tuple[Example, np.ndarray]], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-    """What :class:`BarNet` is given of some pieces with their traits, and which bars are right."""
+def bar_batch(lessons: Sequence[Lesson], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+    """What :class:`BarNet` is given of some pieces, and which bars are right."""
     stretches = []
-    for one, _ in pieces:
-        seen = one.seen_of_right()
+    for lesson in lessons:
+        seen = lesson.one.seen_of_right()
         start = int(rng.integers(0, max(0, len(seen) - BAR_STRETCH) // BARS_MEET + 1)) * BARS_MEET
-        stretches.append(seen[start : start + BAR_STRETCH])
-    right = np.concatenate([np.arange(len(BARS)) == one.bar for one, _ in pieces])
+        stretches.append(draw_alteration(rng)(seen[start : start + BAR_STRETCH]))
+    right = np.concatenate([np.arange(len(BARS)) == lesson.one.bar for lesson in lessons])
     return (
-        *_stack(stretches), torch.from_numpy(np.concatenate([known for _, known in pieces])),
-        torch.arange(len(pieces)).repeat_interleave(len(BARS)), torch.from_numpy(right).float(),
+        *_stack(stretches), torch.from_numpy(np.concatenate([unsettle(lesson.known, rng) for lesson in lessons])),
+        torch.arange(len(lessons)).repeat_interleave(len(BARS)), torch.from_numpy(right).float(),
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from handlers.audio.grid.bars import BARS
-from handlers.audio.grid.network import Network, score_bars, score_grids
+from handlers.audio.grid.network import NETWORKS, Network, finalists_of, score_bars, score_grids
+from handlers.audio.grid.pulse import describe_victory
 from handlers.audio.grid.ranking import Model, softmax
 from training.beats.examples import Example
 from training.beats.fit import fit_ranker, fit_yes_no
@@ -19,6 +20,8 @@ from training.beats.network import fit_bars, fit_grids
 
 MODULE_WEIGHT = 1.5
 """What a variant of a module counts against a made-up piece: it is music by people."""
+METER_WEIGHTS = {"4/4": 1.0, "3/4": 2.0, "6/8": 3.0}
+"""What a piece counts for bars, so that the rarer meters are not given up for the commonest."""
 ASKED = 5
 """Every fifth piece with a beat is asked whether it has one: ranking all of them takes longer than to learn to."""
 OCTAVES = (1, 2, 0.5, 3, 1 / 3, 1.5, 2 / 3)
@@ -39,11 +42,19 @@ class Learned:
     """All that was learned."""
 
     models: dict[str, Model]
-    networks: dict[str, Network]
+    networks: dict[str, tuple[Network, ...]]
 
     def score(self, one: Example) -> np.ndarray:
         """Scores of a piece's grids, ``(hypotheses,)``."""
         return score_grids(self.models["grid"], self.networks["grid"], one.rows, one.seen_of, one.lattice, one.beat)
+
+    def describe_won(self, one: Example) -> tuple[int, np.ndarray]:
+        """The grid that wins, and the traits by which it is believed or not."""
+        scores = self.score(one)
+        won = int(np.argmax(scores))
+        # Of what is seen, hits are their logarithm.
+        hits = np.expm1(one.seen_of(int(one.lattice[won]))[:, :3].astype(np.float64)).mean(axis=1)
+        return won, np.concatenate([one.pulse_rows[won], describe_victory(scores, one.tempi_bpm, hits)])
 
     def score_bars(self, one: Example) -> np.ndarray:
         """Scores of the bars of a piece's right grid, ``(9,)``."""
@@ -56,12 +67,17 @@ def fit_all(examples: Sequence[Example]) -> Learned:
     grid = fit_ranker([one.rows for one in ranked], [one.right for one in ranked], weigh(ranked))
     barred = [one for one in ranked if one.bar >= 0]
     answers = [np.arange(len(BARS)) == one.bar for one in barred]
-    bar = fit_ranker([one.bar_rows for one in barred], answers, weigh(barred), trees=100, leaves=8)
-    networks = {"grid": fit_grids(ranked, weigh(ranked)), "bar": fit_bars(barred, weigh(barred))}
+    bar_weights = weigh(barred) * [METER_WEIGHTS[BARS[one.bar].meter] for one in barred]
+    bar = fit_ranker([one.bar_rows for one in barred], answers, bar_weights, trees=100, leaves=8)
+    finalists = [finalists_of(grid.score(one.rows), one.lattice) for one in ranked]
+    networks = {
+        "grid": tuple(fit_grids(ranked, weigh(ranked), finalists, seed=seed) for seed in range(NETWORKS)),
+        "bar": tuple(fit_bars(barred, bar_weights, seed=seed) for seed in range(NETWORKS)),
+    }
     learned = Learned({"grid": grid, "bar": bar}, networks)
     nothing = [one for one in examples if not one.true_bpm]
     asked = ranked[::ASKED] + nothing
-    rows = np.array([one.pulse_rows[int(np.argmax(learned.score(one)))] for one in asked])
+    rows = np.array([learned.describe_won(one)[1] for one in asked])
     count = np.repeat([float(ASKED), 1.0], [len(asked) - len(nothing), len(nothing)])
     learned.models["beat"] = fit_yes_no(rows, np.array([bool(one.true_bpm) for one in asked]), count)
     return learned
@@ -127,7 +143,7 @@ def _temper(answers: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     def surprise(temper: float) -> float:
         return -sum(float(np.log(softmax(scores / temper)[right].sum() + 1e-12)) for scores, right in answers)
 
-    return float(min(np.geomspace(0.5, 8, 60), key=surprise))
+    return float(min(np.geomspace(0.5, 32, 90), key=surprise))
 
 
 def try_on(learned: Learned, examples: Iterable[Example]) -> np.ndarray:
@@ -135,8 +151,8 @@ def try_on(learned: Learned, examples: Iterable[Example]) -> np.ndarray:
     results = []
     for one in examples:
         models = learned.models
-        best = int(np.argmax(learned.score(one)))
-        says = models["beat"].chance(one.pulse_rows[best]) > 0.5
+        best, row = learned.describe_won(one)
+        says = models["beat"].chance(row) > 0.5
         if not one.true_bpm:
             results.append([np.nan] * 6 + [float(not says)])
             continue

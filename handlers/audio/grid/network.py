@@ -8,8 +8,8 @@ are only evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,8 +29,10 @@ SEEN = 7 + GROUPS + 24 + 3 * len(SPANS)
 """Values of each cell."""
 FINALISTS = 8
 """Lattices that are heard of some thirty: the right one is among the first six by traits alone in 98 to 100 of 100 pieces."""
-NETWORK_SHARE, BAR_SHARE = 1.0, 1.0
-"""How much of a network's score is added to that of the trees and the linear part."""
+NETWORKS = 2
+"""Of each kind; they learned the same from other beginnings, and their mean is a little more often right than either."""
+NETWORK_SHARE, BAR_SHARE = 3.0, 2.0
+"""How much of the networks' score is added to that of the trees and the linear part."""
 _CLIP = 5.0
 
 
@@ -150,19 +152,19 @@ def bar_weights(cells: int) -> np.ndarray:
 
 
 def score_grids(
-    model: Model, network: Network, rows: np.ndarray, seen: Callable[[int], np.ndarray], lattice: np.ndarray,
+    model: Model, networks: Sequence[Network], rows: np.ndarray, seen: Callable[[int], np.ndarray], lattice: np.ndarray,
     beat: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Scores of grids by both, ``(grids,)``: their mistakes differ, so that the sum is right more often than either.
 
-    The network hears the `FINALISTS` among lattices; of it all others have what the last of those has.
+    Networks hear the `FINALISTS` among lattices; of them all others have what the last of those has.
 
     Parameters
     ----------
     model
         Trees and a linear part, which see traits.
-    network
-        That of grids.
+    networks
+        Those of grids.
     rows
         Traits ``(grids, traits)``.
     seen
@@ -173,12 +175,14 @@ def score_grids(
     scores = model.score(rows)
     finalists = finalists_of(scores, lattice)
     final = np.isin(lattice, finalists)
-    heard = np.stack([_by_quarter(network.hear(seen(int(number)))) for number in finalists])
-    order = (beat[final, None] + np.arange(QUARTERS)) % QUARTERS
-    heard = heard[np.searchsorted(finalists, lattice[final])]
-    heard = np.take_along_axis(heard, order[:, None, :], axis=2).reshape(len(order), -1)
-    said = np.empty(len(scores), np.float32)
-    said[final] = network.rank(heard, contrast(rows)[final])
+    looks = [seen(int(number)) for number in finalists]
+    place = np.searchsorted(finalists, lattice[final])
+    order = (beat[final, None, None] + np.arange(QUARTERS)) % QUARTERS
+    said = np.zeros(len(scores))
+    for network in networks:
+        heard = np.stack([_by_quarter(network.hear(one)) for one in looks])[place]
+        heard = np.take_along_axis(heard, order, axis=2).reshape(len(place), -1)
+        said[final] += network.rank(heard, contrast(rows)[final]) / len(networks)
     said[~final] = said[final].min()
     return scores + NETWORK_SHARE * said
 
@@ -190,42 +194,49 @@ def finalists_of(scores: np.ndarray, lattice: np.ndarray) -> np.ndarray:
     return np.sort(np.argsort(-best, kind="stable")[:FINALISTS])
 
 
-def score_bars(model: Model, network: Network, rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def score_bars(model: Model, networks: Sequence[Network], rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Scores of each of `BARS` by both, ``(9,)``.
 
     Parameters
     ----------
     model
         Trees and a linear part, which see traits.
-    network
-        That of bars.
+    networks
+        Those of bars.
     rows
         Traits ``(9, traits)``, from :func:`handlers.audio.grid.bars.describe_bars`.
     seen
         From :func:`look`, of the right lattice, from a beat on.
     """
-    heard = (bar_weights(len(seen)) @ network.hear(seen)).reshape(len(rows), -1)
-    return model.score(rows) + BAR_SHARE * network.rank(heard, contrast(rows))
+    weights, known = bar_weights(len(seen)), contrast(rows)
+    said = [network.rank((weights @ network.hear(seen)).reshape(len(rows), -1), known) for network in networks]
+    return model.score(rows) + BAR_SHARE * np.mean(said, axis=0)
 
 
 @lru_cache(maxsize=1)
-def load_networks(path: Path = MODELS) -> dict[str, Network]:
-    """Read the networks, ``grid`` and ``bar``, from the models file."""
+def load_networks(path: Path = MODELS) -> dict[str, tuple[Network, ...]]:
+    """Read the networks, those of ``grid`` and of ``bar``, from the models file."""
     with np.load(path) as file:
         return {
-            name: Network(
-                **{part.name: file[f"network.{name}.{part.name}"].astype(np.float32) for part in fields(Network)}
+            name: tuple(
+                Network(**{part.name: file[_key(name, turn, part)].astype(np.float32) for part in fields(Network)})
+                for turn in range(NETWORKS)
             )
             for name in ("grid", "bar")
         }
 
 
-def pack_networks(networks: dict[str, Network]) -> dict[str, np.ndarray]:
+def pack_networks(networks: dict[str, tuple[Network, ...]]) -> dict[str, np.ndarray]:
     """The arrays of a models file from networks; their weights as halves of floats."""
     return {
-        f"network.{name}.{part.name}": np.asarray(getattr(network, part.name)).astype(
+        _key(name, turn, part): np.asarray(getattr(network, part.name)).astype(
             np.float32 if part.name in ("mean", "scale") else np.float16
         )
-        for name, network in networks.items()
+        for name, several in networks.items()
+        for turn, network in enumerate(several)
         for part in fields(Network)
     }
+
+
+def _key(name: str, turn: int, part: Field) -> str:
+    return f"network.{name}.{turn}.{part.name}"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 MODELS = Path(__file__).with_name("models.npz")
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from handlers.audio.grid.model import Grid, Meter, Onsets, Segment
 from handlers.audio.grid.network import load_networks, look, middle, score_bars, score_grids
 from handlers.audio.grid.onsets import attack_curve, combined, find_onsets, onset_curves
 from handlers.audio.grid.placing import place_even
-from handlers.audio.grid.pulse import describe_pulse
+from handlers.audio.grid.pulse import describe_pulse, describe_victory
 from handlers.audio.grid.ranking import load_models, softmax
 from handlers.audio.grid.tempi import HIGHEST_BPM, LOWEST_BPM, Comb, find_tempi
 from handlers.audio.grid.traits import Cells, cut_cells, describe, gather_material
@@ -133,7 +133,11 @@ def find_grid_in(
         ranked = rank_grids(features, curves, clock, lowest, highest, first_downbeat_s)
     models, networks, won = load_models(), load_networks(), ranked.won
     cells = ranked.cut(won.lattice)
-    sure = models["beat"].chance(describe_pulse(ranked.curve, Comb(ranked.curve), won.lattice.tempo_bpm, cells))
+    heard = middle(cells)
+    tempi = np.array([one.lattice.tempo_bpm for one in ranked.hypotheses])
+    pulse_row = describe_pulse(ranked.curve, Comb(ranked.curve), won.lattice.tempo_bpm, cells)
+    victory = describe_victory(ranked.scores, tempi, heard.hits.mean(axis=1))
+    sure = models["beat"].chance(np.concatenate([pulse_row, victory]))
     if sure < (LEAST_STATED if tempo_bpm is not None else 0.5):
         return no_beat(onsets, 1 - sure)
     beats_s, number = _place(features, won, clock)
@@ -146,9 +150,7 @@ def find_grid_in(
     if len(beats_s) < 2:
         return no_beat(onsets, 0.5)
     pulse(0.9)
-    bar_scores = score_bars(
-        models["bar"], networks["bar"], describe_bars(cells, won.beat), look(middle(cells))[won.beat :]
-    )
+    bar_scores = score_bars(models["bar"], networks["bar"], describe_bars(cells, won.beat), look(heard)[won.beat :])
     bar_chances = softmax(bar_scores / models["bar"].temper)
     allowed = np.array([meter in (None, bar.meter) for bar in BARS])
     bar = BARS[int(np.argmax(np.where(allowed, bar_chances, -1)))]
@@ -180,6 +182,8 @@ class Ranked:
     """All grids that may be, and how likely each is."""
 
     hypotheses: list[Hypothesis]
+    scores: np.ndarray
+    """``(hypotheses,)``, from :func:`handlers.audio.grid.network.score_grids`."""
     chances: np.ndarray
     """``(hypotheses,)``, of sum 1."""
     curve: np.ndarray
@@ -201,14 +205,14 @@ def rank_grids(
     curve = clock.straighten(combined(curves)) if clock else combined(curves)
     hypotheses, rows, middles, cut = hypothesise(features, curves, curve, lowest_bpm, highest_bpm, clock)
     if not hypotheses:
-        return Ranked([], np.zeros(0), curve, cut)
-    model, network = load_models()["grid"], load_networks()["grid"]
+        return Ranked([], np.zeros(0), np.zeros(0), curve, cut)
+    model, networks = load_models()["grid"], load_networks()["grid"]
     handicap: np.ndarray | float = 0.0
     if first_downbeat_s is not None:
         handicap = _through(hypotheses, float(clock.unwarp(first_downbeat_s)) if clock else first_downbeat_s)
     lattices, beats = (np.array([getattr(one, name) for one in hypotheses]) for name in ("number", "beat"))
-    scores = score_grids(model, network, rows, lambda number: look(middles[number]), lattices, beats)
-    return Ranked(hypotheses, softmax(scores / model.temper + handicap), curve, cut)
+    scores = score_grids(model, networks, rows, lambda number: look(middles[number]), lattices, beats)
+    return Ranked(hypotheses, scores, softmax(scores / model.temper + handicap), curve, cut)
 
 
 def hypothesise(

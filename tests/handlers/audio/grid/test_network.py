@@ -7,8 +7,10 @@ import pytest
 
 from handlers.audio.grid.bars import BARS
 from handlers.audio.grid.network import (
+    BAR_SHARE,
     BARS_MEET,
     MOST_CELLS,
+    NETWORK_SHARE,
     SEEN,
     bar_weights,
     finalists_of,
@@ -55,8 +57,14 @@ def test_torch_and_numpy_agree_on_grids(example: Example) -> None:
         given = (whole, there, example.lattice[heard], example.beat[heard], standard.apply(rows)[heard])
         expected = net(*map(torch.from_numpy, given), torch.zeros(int(heard.sum()), dtype=int), 1).numpy()
     scores = score_grids(
-        nothing(rows.shape[1]), export(net, standard), example.rows, seen.__getitem__, example.lattice, example.beat
+        nothing(rows.shape[1]),
+        [export(net, standard)] * 2,
+        example.rows,
+        seen.__getitem__,
+        example.lattice,
+        example.beat,
     )
+    expected *= NETWORK_SHARE
     assert scores[heard] == pytest.approx(expected, abs=3e-4 * float(np.abs(expected).max()))
     # The network has not heard the others.
     assert (scores[~heard] == scores[heard].min()).all()
@@ -64,27 +72,57 @@ def test_torch_and_numpy_agree_on_grids(example: Example) -> None:
 
 def test_torch_and_numpy_agree_on_bars(example: Example) -> None:
     torch = pytest.importorskip("torch")
-    from training.beats.network import BarNet, Standard, bar_batch, export
+    from training.beats.network import BarNet, Standard, export
 
     rows = contrast(example.bar_rows)
     standard = Standard.of([rows])
     torch.manual_seed(4)
     net = BarNet(rows.shape[1]).eval()
-    *given, right = bar_batch([(example, standard.apply(rows))], np.random.default_rng(1))
+    heard = example.seen_of_right()[: 5 * BARS_MEET]
+    whole = torch.from_numpy(heard.astype(np.float32).T[None].copy())
     with torch.no_grad():
-        expected = net(*given, 1).numpy()
-    heard = example.seen_of_right()[: given[0].shape[2]]
-    scores = score_bars(nothing(rows.shape[1]), export(net, standard), example.bar_rows, heard)
+        known, piece = torch.from_numpy(standard.apply(rows)), torch.zeros(len(BARS), dtype=int)
+        expected = net(whole, torch.ones(1, 1, len(heard)), known, piece, 1).numpy()
+    scores = score_bars(nothing(rows.shape[1]), [export(net, standard)] * 2, example.bar_rows, heard)
+    expected *= BAR_SHARE
     assert scores == pytest.approx(expected, abs=3e-4 * float(np.abs(expected).max()))
-    assert int(right.argmax()) == example.bar
 
 
 def test_batches_hold_every_grid_of_the_lattices_they_show(example: Example) -> None:
     pytest.importorskip("torch")
-    from training.beats.network import grid_batch
+    from training.beats.network import WRONG, Lesson, grid_batch
 
-    *_, right = grid_batch([(example, contrast(example.rows))], np.random.default_rng(1))
+    finalists = finalists_of(example.f_measure, example.lattice)
+    lesson = Lesson(example, contrast(example.rows).astype(np.float32), finalists)
+    seen, there, lattice, beat, known, piece, right = grid_batch([lesson], np.random.default_rng(1))
     assert right.sum() == example.right.sum()
+    assert len(seen) == len(there) == len(set(example.lattice[example.right])) + WRONG
+    assert len(lattice) == len(beat) == len(known) == len(piece) == len(right)
+
+
+def test_batches_say_which_bar_is_right(example: Example) -> None:
+    pytest.importorskip("torch")
+    from training.beats.network import Lesson, bar_batch
+
+    lesson = Lesson(example, contrast(example.bar_rows).astype(np.float32), np.zeros(0, int))
+    seen, *_, right = bar_batch([lesson, lesson], np.random.default_rng(1))
+    assert int(right[: len(BARS)].argmax()) == int(right[len(BARS) :].argmax()) == example.bar
+    # The same piece is heard in two ways.
+    assert not (seen[0] == seen[1]).all()
+
+
+def test_a_piece_is_altered_in_key_and_balance_alone() -> None:
+    from training.beats.alter import BASS, KINDS, NOTES, draw_alteration
+
+    assert [kind.start for kind in KINDS[1:]] + [SEEN] == [kind.stop for kind in KINDS]
+    seen = np.random.default_rng(2).random((50, SEEN)).astype(np.float16) + 1
+    altered = draw_alteration(np.random.default_rng(3))(seen)
+    assert altered.shape == seen.shape and altered.dtype == np.float32
+    for kind in KINDS:
+        part, was = altered[:, kind], seen[:, kind].astype(np.float32)
+        keys = range(12) if kind in (NOTES, BASS) else (0,)
+        # Every column is the same at another strength, that of pitch classes in another key.
+        assert any(np.std(part / np.roll(was, key, axis=1), axis=0).max() < 1e-3 for key in keys)
 
 
 def test_bars_are_averaged_over_their_beats() -> None:
@@ -113,7 +151,7 @@ def test_the_networks_are_in_the_models_file() -> None:
 
 
 def test_cells_are_seen_whatever_their_number() -> None:
-    for network in load_networks().values():
+    for network in (one for several in load_networks().values() for one in several):
         for count in (1, 3, 700):
             heard = network.hear(np.ones((count, SEEN), np.float16))
             assert len(heard) == count and np.isfinite(heard).all()

@@ -11,6 +11,7 @@ from handlers.audio.grid.drift import best_path, find_clock, moving_clock, split
 from handlers.audio.grid.features import ATTACKS_PER_S, FRAMES_PER_S
 from handlers.audio.grid.hypotheses import fold, lay_lattices, phase_of
 from handlers.audio.grid.placing import fit_line, place_even
+from handlers.audio.grid.pulse import describe_victory
 from handlers.audio.grid.ranking import MODELS, Model, Trees, load_models, pack, softmax
 from handlers.audio.grid.tempi import Comb, find_tempi
 from handlers.audio.grid.tempo import measure_tempo
@@ -116,6 +117,19 @@ def test_the_models_file_is_of_its_version_and_comes_back_as_written(tmp_path: P
     np.savez(tmp_path / "old.npz", **packed)
     with pytest.raises(ValueError, match="version 0.*make train-beats"):
         load_models(tmp_path / "old.npz")
+
+
+def test_a_victory_is_clear_where_one_grid_stands_out_with_its_kin() -> None:
+    tempi, hits = np.array([120.0, 60, 90, 101, 133]), np.array([1.0, 0, 0, 0] * 8)
+    clear = describe_victory(np.array([9.0, 8, 0, 0, 0]), tempi, hits)
+    open_ = describe_victory(np.zeros(5), tempi, np.ones(32))
+    # The share of the tempo, and of the tempo with its half.
+    assert np.exp(clear[2:4]) == pytest.approx([1 / (1 + np.exp(-1)), 1], abs=1e-3)
+    assert np.exp(open_[2:4]) == pytest.approx([1 / 5, 2 / 5])
+    assert clear[1] > open_[1] == 0
+    # Hits: eight as good as equal, and how many of a cell.
+    assert np.expm1(clear[4]) == pytest.approx(8) and clear[5] == pytest.approx(1 / 4)
+    assert np.expm1(open_[4]) == pytest.approx(32) and open_[5] == pytest.approx(1)
 
 
 def test_rivals_share_one_probability() -> None:

@@ -13,6 +13,7 @@ from handlers.audio.grid.features import features_of
 from handlers.audio.grid.onsets import combined, onset_curves
 from handlers.audio.grid.track import find_grid
 from handlers.contract import Invalid
+from training.beats.music import make_beatless
 from training.beats.songs import make_song
 
 RATE = 22_050
@@ -159,6 +160,14 @@ def test_what_has_no_beat_is_given_none(audio: np.ndarray) -> None:
     assert not grid.has_beat and grid.tempo_bpm is None and grid.meter is None
     assert len(grid.beats_s) == len(grid.downbeats) == len(grid.segments) == 0
     assert 0.5 <= grid.confidence <= 1
+
+
+@pytest.mark.parametrize("seed", [90_014, 90_021, 90_026, 90_036])
+def test_lone_notes_have_no_beat_though_a_tempo_that_wanders_fits_them(seed: int) -> None:
+    piece = make_beatless(seed)
+    features = features_of([piece.audio], piece.sample_rate)
+    assert moving_clock(combined(onset_curves(features))) is not None
+    assert not find_grid(piece.audio, piece.sample_rate).has_beat
 
 
 def test_what_is_no_number_is_named_with_its_place() -> None:
