@@ -15,7 +15,7 @@ help:
 	@echo "make torture kill the daemon and its workers again and again: ROUNDS=200 SEED=7, or HOURS=1; CALM=1 kills nothing"
 	@echo "make setup   only set up .venv/"
 	@echo "make setup-musicgen   add torch and audiocraft, for MusicGen (0.2 GB for the CPU, several GB for CUDA)"
-	@echo "make train-beats      train the beat tracker anew (an hour and a half, 12 GB of memory, 13 GB in build/; apt for the tracker modules)"
+	@echo "make train-beats      train the beat tracker anew (nearly two hours, 12 GB of memory, 15 GB in build/; apt for the tracker modules)"
 	@echo "make clean   remove .venv/ (work in inbox/, outbox/ and state/ stays)"
 
 demo: setup

@@ -2,7 +2,7 @@
 
     python -m training.beats [--folder build/beats-training] [--no-write]
 
-Takes about an hour and a half on two cores, 12 GB of memory and 13 GB of disk for the examples, which are kept in the
+Takes nearly two hours on two cores, 12 GB of memory and 15 GB of disk for the examples, which are kept in the
 folder. Needs torch, as the tests do; what it makes is evaluated by numpy alone.
 """
 
