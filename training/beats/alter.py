@@ -1,22 +1,18 @@
 """Alter: no piece is learned from twice the same. Each time it is in another key, of another balance, and deaf in places.
 
-What is learned then rests on no one piece of evidence alone. By itself the network of grids is right on 94 of 100 unseen
-songs and on 96 of 100 unseen made-up pieces, on 90 and 91 without this, and of modules, if it heard none, on as many.
+What is learned then rests on no one piece of evidence alone. Grids that are right of 100, unseen songs, unseen made-up
+pieces, and modules where none had been heard, after eight epochs: 92.5, 94.0, 82.5; without this 91.4, 92.0, 81.9.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 
-from handlers.audio.grid.network import SEEN
-from handlers.audio.grid.traits import GROUPS, SPANS
+from handlers.audio.grid.network import BASS, BETWEEN, HITS, LEVELS, NOTES, NOVELTIES, SEEN
+from handlers.audio.grid.traits import GROUPS
 
-_ENDS = np.cumsum([0, 3, 4, GROUPS, 12, 12, *3 * [len(SPANS)]])
-HITS, BETWEEN, LEVELS, NOTES, BASS, *NOVELTIES = KINDS = [slice(start, end) for start, end in pairwise(_ENDS)]
-"""Columns of what is seen of cells, by kind: see :func:`handlers.audio.grid.network.look`."""
 BALANCE, DEAF, MISSING = 0.22, 0.12, 0.06
 """How much louder or softer what is seen gets, a deviation of the logarithm; how often a group of bands is not heard, and how
 often a whole kind is not."""

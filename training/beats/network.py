@@ -25,7 +25,8 @@ EPOCHS, PIECES, DECAY = 12, 10, 1e-2
 STRETCH, MOST_RIGHT, WRONG = 256, 3, 5
 """Cells of a lattice, and right and wrong lattices of a piece, heard in one step."""
 BAR_EPOCHS, BAR_PIECES, BAR_DECAY, BAR_STRETCH = 8, 16, 0.1, 12 * BARS_MEET
-"""Of bars less is learned: after twelve epochs made-up music is known no better, and 1 % fewer modules are right."""
+"""Of bars less is learned: a larger network (64, 128) after twelve epochs was right on as much made-up music and on 1 % fewer
+modules."""
 
 
 class _Ear(nn.Module):

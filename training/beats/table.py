@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from handlers.audio.grid.bars import BARS
-from handlers.audio.grid.network import NETWORKS, Network, finalists_of, score_bars, score_grids
+from handlers.audio.grid.network import HITS, NETWORKS, Network, finalists_of, score_bars, score_grids
 from handlers.audio.grid.pulse import describe_victory
 from handlers.audio.grid.ranking import Model, softmax
 from training.beats.examples import Example
@@ -53,7 +53,7 @@ class Learned:
         scores = self.score(one)
         won = int(np.argmax(scores))
         # Of what is seen, hits are their logarithm.
-        hits = np.expm1(one.seen_of(int(one.lattice[won]))[:, :3].astype(np.float64)).mean(axis=1)
+        hits = np.expm1(one.seen_of(int(one.lattice[won]))[:, HITS].astype(np.float64)).mean(axis=1)
         return won, np.concatenate([one.pulse_rows[won], describe_victory(scores, one.tempi_bpm, hits)])
 
     def score_bars(self, one: Example) -> np.ndarray:

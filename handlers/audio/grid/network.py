@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, fields, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,16 @@ MOST_CELLS = 768
 BARS_MEET = 48
 """Cells after which bars of every meter begin together."""
 DILATIONS = (4, 1, 16, 4, 64)
-SEEN = 7 + GROUPS + 24 + 3 * len(SPANS)
+_ENDS = [int(end) for end in np.cumsum([0, 3, 4, GROUPS, 12, 12, *3 * [len(SPANS)]])]
+HITS, BETWEEN, LEVELS, NOTES, BASS, *NOVELTIES = KINDS = [slice(start, end) for start, end in pairwise(_ENDS)]
+"""Columns of what is seen of each cell, by kind: see :func:`look`."""
+SEEN = _ENDS[-1]
 """Values of each cell."""
 FINALISTS = 8
 """Lattices that are heard of some thirty: the right one is among the first six by traits alone in 98 to 100 of 100 pieces."""
 NETWORKS = 2
-"""Of each kind; they learned the same from other beginnings, and their mean is a little more often right than either."""
+"""Of each kind; they learned the same from other beginnings, and on made-up music that they had not heard their mean is a
+little more often right than either."""
 NETWORK_SHARE, BAR_SHARE = 3.0, 2.0
 """How much of the networks' score is added to that of the trees and the linear part."""
 _CLIP = 5.0

@@ -9,8 +9,11 @@ from handlers.audio.grid.bars import BARS
 from handlers.audio.grid.network import (
     BAR_SHARE,
     BARS_MEET,
+    BASS,
+    KINDS,
     MOST_CELLS,
     NETWORK_SHARE,
+    NOTES,
     SEEN,
     bar_weights,
     finalists_of,
@@ -112,7 +115,7 @@ def test_batches_say_which_bar_is_right(example: Example) -> None:
 
 
 def test_a_piece_is_altered_in_key_and_balance_alone() -> None:
-    from training.beats.alter import BASS, KINDS, NOTES, draw_alteration
+    from training.beats.alter import draw_alteration
 
     assert [kind.start for kind in KINDS[1:]] + [SEEN] == [kind.stop for kind in KINDS]
     seen = np.random.default_rng(2).random((50, SEEN)).astype(np.float16) + 1
