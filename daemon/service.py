@@ -52,7 +52,7 @@ from daemon.intake import Intake  # noqa: E402
 from daemon.lane import Lane  # noqa: E402
 from daemon.ledger import Ledger, LedgerError, sound_text  # noqa: E402
 from daemon.lock import AlreadyRunning, DaemonLock  # noqa: E402
-from daemon.logs import Journal, configure  # noqa: E402
+from daemon.logs import Journal, configure, let_go  # noqa: E402
 from daemon.notify import Notify  # noqa: E402
 from daemon.outbox import Outbox  # noqa: E402
 from daemon.progress import Progress  # noqa: E402
@@ -329,6 +329,8 @@ def main() -> int:
     except sqlite3.OperationalError as error:  # Only while starting or ending: the loop itself waits for its ledger.
         print(f"drophammer: the ledger cannot be written: {error}; start again once that is over", file=sys.stderr)
         return 1
+    finally:
+        let_go(sys.stdout)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from tests.faults.test_parking import fill
 
 def start_logging_to(house: BreakableHouse, stream: object) -> None:
     house.process = subprocess.Popen(
-        [sys.executable, "-m", "daemon.service"], cwd=house.home, env=house.environment, stdout=stream, stderr=stream,
+        [sys.executable, "-m", "daemon.service"], cwd=house.home, stdout=stream, stderr=stream,
+        env=house.environment | {"PYTHONUNBUFFERED": ""},  # As on most machines.
         start_new_session=True,
     )  # fmt: skip
     eventually(lambda: (house.state / "control.sock").exists() and house.ask("ping")["ready"], "it is ready")
